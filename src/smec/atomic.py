@@ -1,0 +1,64 @@
+"""Outputs that appear whole or not at all: write a sibling, flush it, rename it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from smec.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` that takes its name when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The final name, a file or (``folder=True``) a folder.
+    force : bool
+        Replace what is there already.
+    folder : bool
+        Yield an existing empty folder rather than the name of a file to be.
+
+    Raises
+    ------
+    OutputError
+        ``path`` exists and ``force`` is not set, or the disk refuses (full, read-only,
+        no permission). Whatever else ends the block, nothing is left behind.
+    """
+    check_free(path, force=force)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    part = scratch / path.name
+    try:
+        if folder:
+            part.mkdir()
+        yield part
+        for file in [p for p in part.rglob("*") if p.is_file()] if folder else [part]:
+            _flush(file)
+        if path.is_dir():
+            os.replace(path, scratch / "replaced")  # a folder cannot be renamed over another
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise OutputError when ``path`` exists and ``force`` is not set."""
+    if os.path.lexists(path) and not force:
+        raise OutputError(f"{path}: exists already; name another output, or replace it with --force")
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())

@@ -1,0 +1,107 @@
+"""What every method that makes small vectors answers to, learned or not."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from smec.errors import ConfigError
+from smec.vectors import Float32Array, FloatArray, normalise
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns ``(n, D)`` embeddings into unit-length vectors of any served size."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it: "pca", "truncate", "smec:PATH"."""
+
+    @property
+    def input_dim(self) -> int:
+        """D, the width of the embeddings it takes."""
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Served sizes, descending."""
+
+    def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Encode ``(n, D)`` to ``(n, dim)`` unit rows; the largest size without ``dim``."""
+
+    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Encode the query side; the same as ``encode`` for symmetric methods."""
+
+
+class Projection:
+    """One matrix whose leading columns serve every size: ``normalise((x - mean) @ matrix[:, :d])``.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (D, d_max), float32
+        Column order is the order of importance.
+    dims : tuple of int
+        Served sizes, descending, none above ``d_max``.
+    name : str
+        What tables call it.
+    mean : ndarray of shape (D,), optional
+        Subtracted first (centred PCA).
+    """
+
+    def __init__(
+        self, matrix: Float32Array, dims: tuple[int, ...], name: str, mean: Float32Array | None = None
+    ) -> None:
+        self.matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+        self.dims = dims
+        self.name = name
+        self.mean = mean
+
+    @property
+    def input_dim(self) -> int:
+        """D, the width of the embeddings it takes."""
+        return int(self.matrix.shape[0])
+
+    def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Encode ``(n, D)`` to ``(n, dim)`` float32 unit rows; the largest size without ``dim``.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not one of ``dims``.
+        """
+        width = served(dim, self.dims, self.name)
+        rows = np.asarray(vectors, dtype=np.float32)
+        if self.mean is not None:
+            rows = rows - self.mean
+        return normalise(rows @ self.matrix[:, :width])
+
+    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Queries and documents share the matrix."""
+        return self.encode(vectors, dim)
+
+
+def served(dim: int | None, dims: tuple[int, ...], name: str) -> int:
+    """``dim`` if it is one of ``dims``, the largest of them for None, else ConfigError."""
+    if dim is None:
+        return dims[0]
+    if dim not in dims:
+        raise ConfigError(f"{name}: size {dim} is not served; it serves {', '.join(map(str, dims))}")
+    return dim
+
+
+def check_dims(dims: tuple[int, ...], input_dim: int) -> tuple[int, ...]:
+    """Return ``dims`` if they are descending sizes from 1 to ``input_dim``, else ConfigError."""
+    if not dims:
+        raise ConfigError("dims: name at least one size")
+    if any(a <= b for a, b in zip(dims, dims[1:], strict=False)):
+        raise ConfigError(f"dims: sizes must descend without repeats, got {','.join(map(str, dims))}")
+    if dims[-1] < 1 or dims[0] > input_dim:
+        raise ConfigError(
+            f"dims: sizes must lie between 1 and the embeddings' {input_dim}, got {','.join(map(str, dims))}"
+        )
+    return dims
+
+
+def default_dims(input_dim: int) -> tuple[int, ...]:
+    """D/2, D/4, D/8, D/16, D/32, as far as they are at least 1."""
+    return tuple(d for d in (input_dim >> k for k in range(1, 6)) if d >= 1)

@@ -1,0 +1,90 @@
+"""The checks that every entrance makes on an ``(n, D)`` array, and unit-length rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smec.errors import DataError
+
+FloatArray = NDArray[np.floating[Any]]
+Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+BLOCK_ROWS = 8192
+"""Rows looked at together: about 25 MB of float32 at 768 dims."""
+
+
+def row_blocks(rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Slices that cover ``range(rows)`` in order, each at most ``size`` long."""
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def check_vectors(
+    vectors: ArrayLike,
+    name: str,
+    *,
+    dim: int | None = None,
+    ids: Sequence[str] | None = None,
+    first_row: int = 0,
+) -> FloatArray:
+    """Return ``vectors`` as a float array, or say which row is at fault.
+
+    Parameters
+    ----------
+    vectors : array-like of shape (n, D)
+        float16, float32 or float64; not copied (a memory map stays one).
+    name : str
+        What the array is, for the message ("corpus.parquet").
+    dim : int, optional
+        The width it must have.
+    ids : sequence of n str, optional
+        Named in the message beside the row number.
+    first_row : int
+        Number of the first row in the file, where ``vectors`` is only a block of it.
+
+    Raises
+    ------
+    DataError
+        Not two-dimensional, no rows, no columns, not floating point, of another width,
+        or a row with NaN, Inf or only zeros (cosine is not defined there).
+    """
+    array = np.asanyarray(vectors)
+    if array.ndim != 2:
+        raise DataError(f"{name}: vectors must be a table of shape (rows, dims), got shape {array.shape}")
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise DataError(f"{name}: holds no vectors (shape {array.shape})")
+    if array.dtype not in (np.float16, np.float32, np.float64):
+        raise DataError(f"{name}: vectors must be float16, float32 or float64, got {array.dtype}")
+    if dim is not None and array.shape[1] != dim:
+        raise DataError(f"{name}: vectors have {array.shape[1]} dims, but {dim} are expected")
+    for block in row_blocks(len(array)):
+        _check_rows(array[block], name, block.start, first_row, ids)
+    return array
+
+
+def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
+    # A float64 sum of squares is finite and positive exactly when the row is usable.
+    energy = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    if np.isfinite(energy).all() and energy.min() > 0:
+        return
+    row = int(np.flatnonzero(~(np.isfinite(energy) & (energy > 0)))[0])
+    where = f"row {first_row + start + row}" + (f" (id {ids[start + row]!r})" if ids is not None else "")
+    if energy[row] == 0:
+        raise DataError(f"{name}: {where} is a zero vector, which has no direction; drop it or embed it again")
+    column = int(np.flatnonzero(~np.isfinite(rows[row]))[0]) if not np.isfinite(rows[row]).all() else 0
+    raise DataError(
+        f"{name}: {where}, column {column} is {rows[row, column]}; drop the row or embed it again"
+    )
+
+
+def normalise(vectors: FloatArray) -> Float32Array:
+    """Unit-length float32 copy of ``vectors`` of shape (n, d); zero rows stay zero."""
+    result = np.array(vectors, dtype=np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", result, result, dtype=np.float64))
+    np.divide(result, norms[:, None], out=result, where=norms[:, None] > 0, casting="same_kind")
+    return result

@@ -1,0 +1,222 @@
+"""A compressor on disk: file names, format version, hashes, canaries, atomic write, model card.
+
+::
+
+    MODEL/
+    ├── compressor.safetensors   one matrix per block, heads, canaries
+    ├── config.json              a `Manifest`
+    └── README.md                the model card, made from the manifest
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from smec.atomic import replacing
+from smec.errors import ArtefactError
+
+FORMAT = "smec-compressor"
+FORMAT_VERSION = 1
+TENSORS_FILE = "compressor.safetensors"
+CONFIG_FILE = "config.json"
+CARD_FILE = "README.md"
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BlockRecord(_Record):
+    """One matrix of the artefact and the sizes that are prefixes of its output."""
+
+    tensor: str
+    """Name of the (D, max(dims)) matrix."""
+    dims: tuple[int, ...]
+    """Served sizes, descending."""
+    method: str
+    """"smec", or the baseline that the gate fell back to."""
+    head: str | None = None
+    """Name of the (head_dim, max(dims)) matrix that makes this block from stored vectors."""
+    head_dim: int | None = None
+    """Size of the stored vectors that the head takes."""
+
+
+class SizeMetrics(_Record):
+    """What the gate measured for one size on held-out data."""
+
+    dim: int
+    method: str
+    """What the size ships: "smec", or the baseline it fell back to."""
+    full: float
+    """Score of the full-size vectors."""
+    smec: float
+    ci: tuple[float, float]
+    """95 % interval of ``smec`` over the held-out queries."""
+    pca: float
+    truncate: float
+
+
+class Validation(_Record):
+    """The no-harm check: held-out train queries, or held-out vectors without labels."""
+
+    metric: Literal["ndcg@10", "overlap@10"]
+    queries: int
+    """How many held-out queries (or vectors) the scores are means over."""
+    sizes: tuple[SizeMetrics, ...]
+
+
+class Manifest(_Record):
+    """Everything in ``config.json``; enough to load, to check and to tell where it came from."""
+
+    format: Literal["smec-compressor"] = FORMAT
+    format_version: int = FORMAT_VERSION
+    smec_version: str
+    source_model: str | None = None
+    """The embedding model behind the vectors, where the user named it."""
+    input_dim: int
+    dims: tuple[int, ...]
+    normalised: bool = True
+    """Outputs have unit length."""
+    blocks: tuple[BlockRecord, ...]
+    canary_ids: tuple[str, ...] = ()
+    preset: str
+    supervised: bool
+    training: dict[str, Any]
+    """The configuration that was used, seed included."""
+    stages: tuple[dict[str, Any], ...] = ()
+    """Per stage: sizes, steps, best step, validation curve."""
+    data: dict[str, str]
+    """Name and sha256 fingerprints of corpus, queries and qrels."""
+    validation: Validation | None = None
+    libraries: dict[str, str]
+    tensors_sha256: str
+
+
+def tensors_hash(tensors: Tensors) -> str:
+    """sha256 over names, dtypes, shapes and bytes, independent of the file's layout."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(tensor.data)
+    return digest.hexdigest()
+
+
+def write(path: Path, manifest: Manifest, tensors: Tensors, card: str, *, force: bool = False) -> None:
+    """Write the folder ``path`` as a whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        ``path`` exists and ``force`` is not set, or the disk refuses.
+    """
+    with replacing(path, force=force, folder=True) as folder:
+        _save_tensors(folder / TENSORS_FILE, tensors)
+        (folder / CONFIG_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def _save_tensors(file: Path, tensors: Tensors) -> None:
+    try:
+        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, file)
+    except SafetensorError as error:  # safetensors wraps a full disk in its own error
+        raise OSError(str(error)) from error
+
+
+def read(path: Path) -> tuple[Manifest, Tensors]:
+    """Read and check the folder ``path``.
+
+    Raises
+    ------
+    ArtefactError
+        No such folder, a missing file, JSON or tensors that are damaged or foreign, a
+        format version this release does not know, or tensors that do not match their hash.
+    """
+    manifest = _read_manifest(path)
+    file = path / TENSORS_FILE
+    if not file.is_file():
+        raise ArtefactError(f"{path}: {TENSORS_FILE} is missing; copy the whole folder again")
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ArtefactError(f"{file}: not a readable safetensors file ({error}); copy it again") from error
+    if tensors_hash(tensors) != manifest.tensors_sha256:
+        raise ArtefactError(f"{file}: its hash is not the one in {CONFIG_FILE}: changed or damaged; copy it again")
+    return manifest, tensors
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / CONFIG_FILE
+    if not path.is_dir() or not file.is_file():
+        raise ArtefactError(f"{path}: not a compressor folder (no {CONFIG_FILE}); `smec train` writes one")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtefactError(f"{file}: not readable JSON ({error}); copy it again") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ArtefactError(f"{file}: not a smec compressor (no format {FORMAT!r})")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtefactError(
+            f"{file}: format version {version!r}, this smec reads {FORMAT_VERSION}; "
+            "install the release of smec that wrote it or a newer one"
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ArtefactError(f"{file}: field {field}: {first['msg']}") from error
+
+
+def model_card(manifest: Manifest) -> str:
+    """The README.md of the artefact, every number taken from the manifest."""
+    lines = [
+        f"# smec compressor: {manifest.input_dim} → {', '.join(map(str, manifest.dims))} dims",
+        "",
+        f"Embeddings of: {manifest.source_model or 'not named by the trainer'}. "
+        f"Trained on `{manifest.data.get('name', 'unnamed data')}` with preset `{manifest.preset}`, "
+        + ("with relevance labels." if manifest.supervised else "without labels."),
+        "",
+        "```python",
+        "from smec import Compressor",
+        "",
+        'small = Compressor.load("THIS_FOLDER").encode(vectors, dim=%d)' % manifest.dims[-1],
+        "```",
+        "",
+        *_card_table(manifest),
+        f"Made by smec {manifest.smec_version}; tensors sha256 `{manifest.tensors_sha256}`.",
+        "Configuration, seeds, data fingerprints and library versions: `config.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _card_table(manifest: Manifest) -> list[str]:
+    validation = manifest.validation
+    if validation is None:
+        return ["The no-harm gate was switched off: nothing was measured.", ""]
+    what = "held-out train queries" if validation.metric == "ndcg@10" else "held-out vectors"
+    rows = [
+        f"{validation.metric} on {validation.queries} {what} (never the test split):",
+        "",
+        "| dims | bytes (float32) | full size | smec [95 % CI] | PCA | truncation | ships |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {s.dim} | {4 * s.dim} | {s.full:.4f} | {s.smec:.4f} [{s.ci[0]:.4f}, {s.ci[1]:.4f}] "
+        f"| {s.pca:.4f} | {s.truncate:.4f} | {s.method} |"
+        for s in validation.sizes
+    ]
+    return [*rows, ""]

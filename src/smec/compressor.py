@@ -1,0 +1,232 @@
+"""The compressor: what training ends in and what users hold (numpy and safetensors only)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smec import artefact
+from smec.artefact import BlockRecord, Manifest, Tensors
+from smec.encoder import served
+from smec.errors import ArtefactError, ConfigError, DataError
+from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
+
+CANARY_INPUTS = "canary.inputs"
+CANARY_OUTPUTS = "canary.outputs.{dim}"
+MEAN = "corpus.mean"
+CANARY_TOLERANCE = 1e-4
+"""How far a canary may move when BLAS or the processor is another one."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One folded matrix and the nested sizes that it serves.
+
+    ``head`` is what makes the block's vectors from stored vectors of ``head_dim`` (a stage
+    with a layer of its own, or a size added by ``extend``).
+    """
+
+    matrix: Float32Array  # (D, dims[0])
+    dims: tuple[int, ...]
+    method: str
+    head: Float32Array | None = None  # (head_dim, dims[0])
+    head_dim: int | None = None
+
+
+class Compressor:
+    """Small, unit-length vectors of several sizes from one artefact.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Every size in exactly one of them.
+    manifest : Manifest
+        Where the blocks came from; its ``blocks``, ``dims`` and hash are those of ``blocks``
+        after `assemble`, which is how one is made.
+    tensors : dict
+        The named tensors as they are on disk.
+    """
+
+    def __init__(self, blocks: Sequence[Block], manifest: Manifest, tensors: Tensors) -> None:
+        self.manifest = manifest
+        self.tensors = tensors
+        self.name = "smec"
+        self._blocks = {dim: block for block in blocks for dim in block.dims}
+
+    @property
+    def input_dim(self) -> int:
+        """D, the width of the embeddings it takes."""
+        return self.manifest.input_dim
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Served sizes, descending."""
+        return self.manifest.dims
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the tensors: the same for the same compressor, wherever it lies."""
+        return self.manifest.tensors_sha256
+
+    @property
+    def fallbacks(self) -> Mapping[int, str]:
+        """Sizes that the gate gave to a baseline, with its name."""
+        return {dim: block.method for dim, block in self._blocks.items() if block.method != "smec"}
+
+    def block(self, dim: int) -> Block:
+        """The block that serves ``dim``."""
+        return self._blocks[dim]
+
+    def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Compress embeddings: one matrix product and L2 normalisation.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, D) or (D,)
+            float16, float32 or float64; their length does not matter.
+        dim : int, optional
+            One of ``dims``; the largest by default.
+
+        Returns
+        -------
+        ndarray of shape (n, dim) or (dim,), float32
+            Unit rows.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not served.
+        DataError
+            Another width than D, or a row with NaN, Inf or only zeros.
+        """
+        width = served(dim, self.dims, self.name)
+        single = np.ndim(vectors) == 1
+        rows = check_vectors(np.atleast_2d(vectors), "encode", dim=self.input_dim)
+        matrix = self._blocks[width].matrix[:, :width]
+        encoded = normalise(np.asarray(rows, dtype=np.float32) @ matrix)
+        return encoded[0] if single else encoded
+
+    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Compress query embeddings: queries and documents share the matrix."""
+        return self.encode(vectors, dim)
+
+    def shrink(self, vectors: FloatArray, dim: int) -> Float32Array:
+        """Make vectors that this compressor has already compressed smaller, without the originals.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d), d one of ``dims``
+        dim : int
+            A smaller served size.
+
+        Returns
+        -------
+        ndarray of shape (n, dim), float32
+            Unit rows: a prefix where the sizes are nested, else a product with the stored head.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not served, or cannot be made from vectors of this size.
+        DataError
+            The vectors' width is not a served size, or a row is not usable.
+        """
+        rows = check_vectors(vectors, "shrink")
+        served(dim, self.dims, self.name)
+        if rows.shape[1] not in self.dims:
+            sizes = ", ".join(map(str, self.dims))
+            raise DataError(f"shrink: vectors have {rows.shape[1]} dims, but compressed ones have {sizes}")
+        return self._shrink(normalise(rows), dim)
+
+    def _shrink(self, rows: Float32Array, dim: int) -> Float32Array:
+        source, block = rows.shape[1], self._blocks[dim]
+        if source in block.dims and source >= dim:
+            return normalise(rows[:, :dim])
+        if block.head is None or block.head_dim is None or source < block.head_dim:
+            raise ConfigError(
+                f"size {dim} ({block.method}) cannot be made from stored vectors of {source} dims; "
+                "compress the original embeddings"
+            )
+        return normalise(self._shrink(rows, block.head_dim) @ block.head[:, :dim])
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the artefact folder ``path``, whole or not at all (``force`` replaces one)."""
+        artefact.write(Path(path), self.manifest, self.tensors, artefact.model_card(self.manifest), force=force)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Compressor:
+        """Read an artefact folder.
+
+        Raises
+        ------
+        ArtefactError
+            Missing, foreign, damaged, of an unknown format version, or not matching its hash.
+        """
+        manifest, tensors = artefact.read(Path(path))
+        try:
+            blocks = [_block(record, tensors) for record in manifest.blocks]
+        except KeyError as error:
+            raise ArtefactError(f"{path}: {artefact.TENSORS_FILE} lacks the tensor {error}") from error
+        compressor = cls(blocks, manifest, tensors)
+        compressor.name = f"smec:{path}"
+        return compressor
+
+    @classmethod
+    def assemble(
+        cls, blocks: Sequence[Block], manifest: Mapping[str, object], canaries: FloatArray, mean: FloatArray
+    ) -> Compressor:
+        """Make a compressor from folded blocks.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+        manifest : mapping
+            The `Manifest` fields other than ``blocks``, ``dims``, ``input_dim`` and the hash.
+        canaries : ndarray of shape (c, D)
+            A few corpus rows, kept with their outputs at every size.
+        mean : ndarray of shape (D,)
+            Mean of the unit-length corpus.
+        """
+        tensors: Tensors = {CANARY_INPUTS: normalise(canaries), MEAN: np.asarray(mean, dtype=np.float32)}
+        records = []
+        for number, block in enumerate(sorted(blocks, key=lambda b: -b.dims[0])):
+            name = f"block.{number}"
+            tensors[name] = block.matrix
+            if block.head is not None:
+                tensors[f"{name}.head"] = block.head
+            records.append(
+                BlockRecord(
+                    tensor=name,
+                    dims=block.dims,
+                    method=block.method,
+                    head=f"{name}.head" if block.head is not None else None,
+                    head_dim=block.head_dim,
+                )
+            )
+            for dim in block.dims:
+                outputs = normalise(tensors[CANARY_INPUTS] @ block.matrix[:, :dim])
+                tensors[CANARY_OUTPUTS.format(dim=dim)] = outputs
+        dims = tuple(sorted((d for b in blocks for d in b.dims), reverse=True))
+        filled = Manifest.model_validate(
+            {
+                **manifest,
+                "blocks": tuple(records),
+                "dims": dims,
+                "input_dim": int(blocks[0].matrix.shape[0]),
+                "tensors_sha256": artefact.tensors_hash(tensors),
+            }
+        )
+        return cls(blocks, filled, tensors)
+
+
+def _block(record: BlockRecord, tensors: Tensors) -> Block:
+    return Block(
+        matrix=tensors[record.tensor],
+        dims=record.dims,
+        method=record.method,
+        head=tensors[record.head] if record.head is not None else None,
+        head_dim=record.head_dim,
+    )

@@ -1,0 +1,204 @@
+"""A corpus with its queries and judgements, and the judged queries of one split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smec.data.embeddings import Embeddings, numbered
+from smec.data.fingerprint import embeddings_sha256, qrels_sha256
+from smec.data.folder import check_folder, find_corpus, find_qrels, find_queries
+from smec.data.qrels import Qrels, check_grades, line_of, read_qrels
+from smec.data.readers import read_vectors
+from smec.errors import DataError
+from smec.vectors import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedQueries:
+    """The queries of a split that have at least one relevant document.
+
+    Parameters
+    ----------
+    ids : tuple of q str
+        In the order of the dataset's queries.
+    vectors : ndarray of shape (q, D)
+        A copy of their rows.
+    grades : tuple of q dict
+        Corpus row -> grade, grades of 0 included.
+    qrels : mapping
+        The same by id, query id -> corpus id -> grade, as ir-measures takes it.
+    """
+
+    ids: tuple[str, ...]
+    vectors: FloatArray
+    grades: tuple[dict[int, int], ...]
+    qrels: Qrels
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def subset(self, rows: IntArray) -> JudgedQueries:
+        """Return the queries at these rows, in this order."""
+        ids = tuple(self.ids[row] for row in rows)
+        return JudgedQueries(
+            ids=ids,
+            vectors=self.vectors[rows],
+            grades=tuple(self.grades[row] for row in rows),
+            qrels={id_: self.qrels[id_] for id_ in ids},
+        )
+
+
+class Dataset:
+    """A corpus, and where there are any its queries and the judgements of each split.
+
+    Parameters
+    ----------
+    corpus : Embeddings or ndarray of shape (n, D)
+        For a bare array the ids are the row numbers, "0", "1", ...
+    queries : Embeddings or ndarray of shape (q, D), optional
+        Of the corpus' width.
+    qrels : mapping of str to Qrels, optional
+        Split -> query id -> corpus id -> grade. Splits are checked when they are asked for.
+    name : str
+        What tables and messages call it.
+    qrels_files : mapping of str to Path, optional
+        The file that a split was read from, for messages.
+
+    Raises
+    ------
+    DataError
+        Unusable vectors or ids, or queries of another width than the corpus.
+    """
+
+    def __init__(
+        self,
+        corpus: Embeddings | FloatArray,
+        queries: Embeddings | FloatArray | None = None,
+        qrels: Mapping[str, Qrels] | None = None,
+        name: str = "dataset",
+        *,
+        qrels_files: Mapping[str, Path] | None = None,
+    ) -> None:
+        self.name = name
+        self.corpus = corpus if isinstance(corpus, Embeddings) else numbered(corpus, "corpus")
+        self.queries = (
+            queries if queries is None or isinstance(queries, Embeddings) else numbered(queries, "queries")
+        )
+        self.qrels: dict[str, Qrels] = dict(qrels or {})
+        self._qrels_files = dict(qrels_files or {})
+        if self.queries is not None and self.queries.dim != self.dim:
+            raise DataError(
+                f"{name}: queries have {self.queries.dim} dims, but the corpus {self.dim}; "
+                "embed both with the same model"
+            )
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Dataset:
+        """Open a dataset folder: ``corpus.*``, ``queries.*`` and ``qrels/*``, the last two optional.
+
+        Raises
+        ------
+        DataError
+            No folder or no corpus there, two files for one thing, or a file that cannot be used.
+        """
+        folder = Path(path)
+        check_folder(folder)
+        corpus, queries, files = find_corpus(folder), find_queries(folder), find_qrels(folder)
+        return cls(
+            corpus=read_vectors(corpus),
+            queries=None if queries is None else read_vectors(queries),
+            qrels={split: read_qrels(file) for split, file in files.items()},
+            name=folder.resolve().name,
+            qrels_files=files,
+        )
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the embeddings."""
+        return self.corpus.dim
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that have qrels."""
+        return tuple(self.qrels)
+
+    def judged(self, split: str) -> JudgedQueries:
+        """Return the judged queries of a split.
+
+        A query without a grade above 0 is left out, as it cannot be scored; trec_eval's
+        averages leave it out too.
+
+        Raises
+        ------
+        DataError
+            There is no such split, it judges nothing as relevant, a grade is no whole number
+            from 0 up, or it names ids that the queries or the corpus do not have.
+        """
+        qrels, queries = self._split(split), self._judgeable(split)
+        name = self._qrels_name(split)
+        check_grades(qrels, name)
+        self._check_known(split, list(qrels), queries, query=True)
+        self._check_known(split, [d for judged in qrels.values() for d in judged], self.corpus, query=False)
+        kept = sorted(
+            queries.rows[query] for query, judged in qrels.items() if max(judged.values(), default=0) > 0
+        )
+        if not kept:
+            raise DataError(f"{name}: no query of split {split!r} has a document graded above 0")
+        ids = tuple(queries.ids[row] for row in kept)
+        rows = self.corpus.rows
+        return JudgedQueries(
+            ids=ids,
+            vectors=np.asarray(queries.vectors[kept]),
+            grades=tuple({rows[d]: int(grade) for d, grade in qrels[query].items()} for query in ids),
+            qrels={query: qrels[query] for query in ids},
+        )
+
+    def fingerprint(self, split: str | None = None) -> dict[str, str]:
+        """SHA-256 of "corpus", "queries" (if any) and, for a given split, "qrels".
+
+        The same ids, vectors and judgements give the same hashes from every file format.
+
+        Raises
+        ------
+        DataError
+            There is no such split.
+        """
+        hashes = {"corpus": embeddings_sha256(self.corpus)}
+        if self.queries is not None:
+            hashes["queries"] = embeddings_sha256(self.queries)
+        if split is not None:
+            hashes["qrels"] = qrels_sha256(self._split(split))
+        return hashes
+
+    def _split(self, split: str) -> Qrels:
+        if split not in self.qrels:
+            known = ", ".join(self.splits) or "none"
+            raise DataError(f"{self.name}: has no qrels for split {split!r}; its splits: {known}")
+        if not self.qrels[split]:
+            raise DataError(f"{self._qrels_name(split)}: split {split!r} is empty")
+        return self.qrels[split]
+
+    def _judgeable(self, split: str) -> Embeddings:
+        if self.queries is None:
+            raise DataError(f"{self.name}: split {split!r} judges queries, but their vectors are missing")
+        return self.queries
+
+    def _qrels_name(self, split: str) -> str:
+        return str(self._qrels_files.get(split, f"{self.name}: qrels"))
+
+    def _check_known(self, split: str, ids: list[str], known: Embeddings, *, query: bool) -> None:
+        unknown = list(dict.fromkeys(id_ for id_ in ids if id_ not in known.rows))
+        if not unknown:
+            return
+        file = self._qrels_files.get(split)
+        line = "" if file is None else f"line {line_of(file, unknown[0], query=query)}: "
+        raise DataError(
+            f"{self._qrels_name(split)}: {line}{'query' if query else 'corpus'} id {unknown[0]!r} "
+            f"of split {split!r} is not in {known.name} ({len(unknown)} such ids); "
+            "add its vector or drop its judgements"
+        )

@@ -1,0 +1,58 @@
+"""The formats that a table of vectors is read from: a suffix, and the module that reads it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from smec.data.embeddings import Embeddings
+from smec.errors import DataError
+
+READERS = {
+    ".parquet": "smec.data.parquet",
+    ".arrow": "smec.data.arrow",
+    ".feather": "smec.data.arrow",
+    ".ipc": "smec.data.arrow",
+    ".npy": "smec.data.npy",
+    ".npz": "smec.data.npz",
+    ".jsonl": "smec.data.beir",
+}
+"""Suffix -> module whose ``read`` is a `Reader`; imported when a file of the kind is opened."""
+
+
+class Reader(Protocol):
+    """What the ``read`` of every format's module is."""
+
+    def __call__(self, path: Path) -> Embeddings:
+        """Read ``path``; DataError when it cannot be used."""
+
+
+def read_vectors(path: Path) -> Embeddings:
+    """Read a table of vectors of any format in `READERS`, or a folder of Parquet shards.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it is of no known format, or it cannot be used as it is.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    suffix = ".parquet" if path.is_dir() else path.suffix
+    if suffix not in READERS:
+        raise DataError(f"{path}: vectors are read from {', '.join(READERS)} files, not from {suffix!r}")
+    read: Reader = importlib.import_module(READERS[suffix]).read
+    return read(path)
+
+
+@contextmanager
+def reading(path: Path, kind: str, *refusals: type[Exception]) -> Iterator[None]:
+    """Turn a library's refusal of a foreign, truncated or unreadable file into a DataError."""
+    refused: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, *refusals)
+    try:
+        yield
+    except refused as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {reason}") from error

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from smec.errors import ConfigError
-from smec.vectors import Float32Array, FloatArray, normalise
+from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class Encoder(Protocol):
 
 
 class Projection:
-    """One matrix whose leading columns serve every size: ``normalise((x - mean) @ matrix[:, :d])``.
+    """One matrix whose leading columns serve every size: ``normalise(x @ matrix[:, :d])``.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Projection:
     name : str
         What tables call it.
     mean : ndarray of shape (D,), optional
-        Subtracted first (centred PCA).
+        Of unit-length rows; rows are made so and it is subtracted first (centred PCA).
     """
 
     def __init__(
@@ -68,11 +68,13 @@ class Projection:
         ------
         ConfigError
             ``dim`` is not one of ``dims``.
+        DataError
+            Another width than D, or a row with NaN, Inf or only zeros.
         """
         width = served(dim, self.dims, self.name)
-        rows = np.asarray(vectors, dtype=np.float32)
+        rows = np.asarray(check_vectors(vectors, self.name, dim=self.input_dim), dtype=np.float32)
         if self.mean is not None:
-            rows = rows - self.mean
+            rows = normalise(rows) - self.mean  # the mean is that of unit-length rows
         return normalise(rows @ self.matrix[:, :width])
 
     def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:

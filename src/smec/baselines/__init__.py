@@ -1,0 +1,52 @@
+"""Methods to compare with and to fall back to, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from smec.encoder import Encoder, check_dims
+from smec.errors import ConfigError
+from smec.vectors import FloatArray, check_vectors
+
+BASELINES: dict[str, str] = {
+    "truncate": "smec.baselines.truncation:fit_truncation",
+    "pca": "smec.baselines.pca:fit_pca",
+    "pca-centred": "smec.baselines.pca:fit_centred_pca",
+    "random": "smec.baselines.random_projection:fit_random_projection",
+}
+"""Name -> "module:function", imported when it is first used.
+
+Each function takes ``(vectors, dims, *, seed=0)`` and returns an `Encoder` of that name.
+"""
+
+
+def fit_baseline(name: str, vectors: FloatArray, dims: Sequence[int], seed: int = 0) -> Encoder:
+    """Fit a baseline to a corpus.
+
+    Parameters
+    ----------
+    name : str
+        One of `BASELINES`.
+    vectors : ndarray of shape (n, D)
+        The corpus; float16, float32 or float64, of any length, may be a memory map.
+    dims : sequence of int
+        Sizes to serve, descending.
+    seed : int
+        Of what is random.
+
+    Raises
+    ------
+    ConfigError
+        No such baseline, or sizes that do not descend from at most D.
+    DataError
+        Unusable vectors.
+    """
+    if name not in BASELINES:
+        raise ConfigError(f"baseline {name!r} is not known; use one of {', '.join(BASELINES)}")
+    corpus = check_vectors(vectors, f"{name}: corpus")
+    module, function = BASELINES[name].split(":")
+    encoder: Encoder = getattr(import_module(module), function)(
+        corpus, check_dims(tuple(dims), corpus.shape[1]), seed=seed
+    )
+    return encoder

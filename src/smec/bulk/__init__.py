@@ -1,0 +1,1 @@
+"""Whole files of embeddings made smaller, a bounded number of rows at a time."""

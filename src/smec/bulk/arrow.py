@@ -1,0 +1,128 @@
+"""Arrow IPC (``.arrow``, ``.feather``, ``.ipc``): file or stream format in, file format out."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from smec.atomic import replacing
+from smec.bulk.blocks import Block, Source, Write
+from smec.bulk.tables import appending, expressible, table_blocks
+from smec.data.arrow import FILE_MAGIC
+from smec.data.columns import check_schema
+from smec.data.readers import reading
+from smec.vectors import BLOCK_ROWS, row_blocks
+
+
+def source(path: Path, dim: int) -> Source:
+    """Open an Arrow IPC file or stream as a memory map.
+
+    Raises
+    ------
+    DataError
+        No Arrow IPC or not all of it, or a column is missing.
+    """
+    with reading(path, "Arrow IPC", pa.ArrowException):
+        bytes_ = _mapped(path)
+        schema = _schema(bytes_)
+        check_schema(schema, str(path))
+        rows = sum(batch.num_rows for batch in _record_batches(bytes_))
+    return Source(rows, schema, _blocks(path, bytes_, dim))
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _is_file(bytes_: mmap.mmap) -> bool:
+    return bytes_[: len(FILE_MAGIC)] == FILE_MAGIC
+
+
+def _schema(bytes_: mmap.mmap) -> pa.Schema:
+    buffer = pa.BufferReader(bytes_)
+    return (pa.ipc.open_file(buffer) if _is_file(bytes_) else pa.ipc.open_stream(buffer)).schema
+
+
+def _record_batches(bytes_: mmap.mmap) -> Iterator[pa.RecordBatch]:
+    buffer = pa.BufferReader(bytes_)
+    if not _is_file(bytes_):
+        yield from pa.ipc.open_stream(buffer)
+        return
+    file = pa.ipc.open_file(buffer)
+    for number in range(file.num_record_batches):
+        yield file.get_batch(number)
+
+
+def _blocks(path: Path, bytes_: mmap.mmap, dim: int) -> Iterator[Block]:
+    for block in table_blocks(_batches(path, bytes_), str(path), dim):
+        yield block
+        if sys.platform != "win32":
+            # Pages that were read are the kernel's again, not the process' as far as it is counted.
+            bytes_.madvise(mmap.MADV_DONTNEED)
+
+
+def _batches(path: Path, bytes_: mmap.mmap) -> Iterator[pa.RecordBatch]:
+    """Batches of about `BLOCK_ROWS`: large ones in slices, small ones joined."""
+    waiting: list[pa.RecordBatch] = []
+    with reading(path, "Arrow IPC", pa.ArrowException):
+        for batch in _slices(bytes_):
+            if waiting and sum(map(len, waiting)) + len(batch) > BLOCK_ROWS:
+                yield _joined(waiting)
+                waiting = []
+            waiting.append(batch)
+        if waiting:
+            yield _joined(waiting)
+
+
+def _slices(bytes_: mmap.mmap) -> Iterator[pa.RecordBatch]:
+    for batch in _record_batches(bytes_):
+        batch.validate(full=True)  # mapped bytes are used as they are: a damaged offset would crash
+        for rows in row_blocks(len(batch), BLOCK_ROWS):
+            yield batch.slice(rows.start, rows.stop - rows.start)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+@contextmanager
+def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> Iterator[Write]:
+    """Write an Arrow IPC file, a record batch for every block, not compressed.
+
+    Raises
+    ------
+    OutputError
+        ``output`` exists, the disk refuses, or Arrow IPC has no such column type.
+    """
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with (
+        replacing(output, force=force) as part,
+        expressible(output, "Arrow IPC"),
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, schema, options=options) as writer,
+    ):
+        yield appending(_OneDictionary(writer).write_batch, schema)
+
+
+class _OneDictionary:
+    """Writes batches whose dictionaries differ, where a file holds only one that may grow."""
+
+    def __init__(self, writer: pa.ipc.RecordBatchFileWriter) -> None:
+        self._writer = writer
+        self._last: pa.RecordBatch | None = None
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Write ``batch`` with a dictionary that begins with that of the batch before."""
+        if self._last is not None:
+            table = pa.Table.from_batches([self._last, batch]).unify_dictionaries()
+            batch = table.to_batches()[-1]
+        self._writer.write_batch(batch)
+        self._last = batch.slice(0, 1)

@@ -1,0 +1,172 @@
+"""Compress a file of embeddings into another file, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from smec.atomic import check_free
+from smec.bulk import arrow, npy, parquet
+from smec.bulk.blocks import Block, Format, Source
+from smec.bulk.tables import compressed_schema
+from smec.compressor import Compressor
+from smec.encoder import served
+from smec.errors import ConfigError, DataError, OutputError
+from smec.vectors import FloatArray, check_vectors
+
+Codec = Literal["float32", "float16"]
+"""How a compressed vector is stored."""
+
+FORMATS: dict[str, Format] = {
+    ".parquet": parquet,
+    ".arrow": arrow,
+    ".feather": arrow,
+    ".ipc": arrow,
+    ".npy": npy,
+}
+"""Suffix -> module that reads and writes it; a folder is read as Parquet shards."""
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What `compress` has written.
+
+    Parameters
+    ----------
+    rows : int
+    input_dim, dim : int
+        Width of the vectors that were read, and of those that were written.
+    codec : Codec
+    input_bytes_per_vector, bytes_per_vector : int
+        Of the numbers themselves, before and after.
+    output : Path
+    """
+
+    rows: int
+    input_dim: int
+    dim: int
+    codec: Codec
+    input_bytes_per_vector: int
+    bytes_per_vector: int
+    output: Path
+
+
+def compress(
+    compressor: Compressor,
+    source: str | Path,
+    output: str | Path,
+    *,
+    dim: int | None = None,
+    from_dim: int | None = None,
+    codec: Codec = "float32",
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Compressed:
+    """Write the embeddings of ``source`` to ``output``, smaller; memory does not grow with the rows.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    source : str or Path
+        ``.parquet``, a folder of Parquet shards, ``.arrow``, ``.feather``, ``.ipc`` (Arrow IPC,
+        file or stream), or ``.npy``, with or without ``<stem>.ids.txt`` beside it.
+    output : str or Path
+        Of any of these kinds but a folder. Tables keep all their columns and metadata, with the
+        compressed vectors in the place of ``vector``; ``.npy`` keeps vectors and ids. A table from
+        ``.npy`` without ids has the row numbers as ids.
+    dim : int, optional
+        Size to write; by default the largest served, with ``from_dim`` the smallest.
+    from_dim : int, optional
+        The input holds vectors that this compressor has already compressed to this size.
+    codec : {"float32", "float16"}
+        How a number is stored.
+    force : bool
+        Replace ``output`` if it exists.
+    progress : callable, optional
+        Called with (rows done, rows in all) after each block of rows.
+
+    Returns
+    -------
+    Compressed
+
+    Raises
+    ------
+    ConfigError
+        A size that is not served or cannot be made from ``from_dim``, an unknown codec or
+        suffix, or the output is the input or lies in its folder.
+    DataError
+        The input is missing, damaged or of another width, or a row cannot be used; names the row.
+    OutputError
+        ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
+    """
+    source, output = Path(source), Path(output)
+    width, dim = _sizes(compressor, from_dim, dim)
+    if codec not in get_args(Codec):
+        raise ConfigError(f"codec: must be {' or '.join(get_args(Codec))}, got {codec!r}")
+    output_format = _format(output)
+    _check_output(source, output, force=force)
+    opened = _open(source, width)
+    schema = compressed_schema(opened.schema, dim=dim, codec=codec, model=compressor.fingerprint)
+    done = input_bytes = 0
+    with output_format.writing(output, opened, schema, force=force) as write:
+        for block in opened.blocks:
+            write(block.columns, _compressed(compressor, block, from_dim, dim).astype(codec, copy=False))
+            done += len(block.vectors)
+            input_bytes = block.vectors.itemsize * width
+            if progress is not None:
+                progress(done, opened.rows)
+    return Compressed(done, width, dim, codec, input_bytes, dim * np.dtype(codec).itemsize, output)
+
+
+def _sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tuple[int, int]:
+    """Width of the vectors to read, and of those to write."""
+    dims, name = compressor.dims, compressor.name
+    if from_dim is None:
+        return compressor.input_dim, served(dim, dims, name)
+    smaller = dims[-1] if dim is None else dim
+    return served(from_dim, dims, name), served(smaller, dims, name)
+
+
+def _format(path: Path) -> Format:
+    if path.suffix not in FORMATS:
+        raise ConfigError(
+            f"{path}: unknown kind of file {path.suffix!r}; supported are {', '.join(FORMATS)} "
+            "and, as an input, a folder of Parquet shards"
+        )
+    return FORMATS[path.suffix]
+
+
+def _open(path: Path, width: int) -> Source:
+    format_ = parquet if path.is_dir() else _format(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    source = format_.source(path, width)
+    if not source.rows:
+        raise DataError(f"{path}: holds no vectors (0 rows)")
+    return source
+
+
+def _check_output(source: Path, output: Path, *, force: bool) -> None:
+    place = output.resolve()
+    if source.resolve() in (place, *place.parents):
+        raise ConfigError(f"{output}: is the input or lies in it; name another output")
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; name a file")
+    check_free(output, force=force)
+
+
+def _compressed(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> FloatArray:
+    width = compressor.input_dim if from_dim is None else from_dim
+    check_vectors(block.vectors, block.name, dim=width, first_row=block.first_row)
+    # Numbers near the end of float32's range overflow in the product; the check below names the row.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if from_dim is None:
+            vectors = compressor.encode(block.vectors, dim)
+        else:
+            vectors = compressor.shrink(block.vectors, dim)
+    check_vectors(vectors, f"{block.name}, compressed to {dim} dims", first_row=block.first_row)
+    return vectors

@@ -1,0 +1,79 @@
+"""``smec compress``: a file of embeddings, made smaller."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from smec.bulk.compress import Codec, Compressed
+
+
+def compress(
+    model: Annotated[Path, typer.Argument(help="Folder of the compressor.", metavar="MODEL")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Embeddings: .parquet, a folder of Parquet shards, .arrow/.feather/.ipc or .npy.",
+            metavar="INPUT",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write: .parquet, .arrow/.feather/.ipc or .npy.")
+    ],
+    dim: Annotated[
+        int | None, typer.Option(help="Size to write. Default: the largest; with --from-dim the smallest.")
+    ] = None,
+    from_dim: Annotated[
+        int | None, typer.Option(help="The input was already compressed to this size by MODEL.")
+    ] = None,
+    codec: Annotated[str, typer.Option(help="How a number is stored: float32 or float16.")] = "float32",
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Compress a file of embeddings into another file, whatever its size."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from smec.bulk.compress import compress as compress_file
+    from smec.compressor import Compressor
+
+    console = Console(stderr=True)
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        "rows",
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("rows", total=None)
+        compressed = compress_file(
+            Compressor.load(model),
+            source,
+            output,
+            dim=dim,
+            from_dim=from_dim,
+            codec=cast("Codec", codec),
+            force=force,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(_json(compressed) if as_json else _summary(compressed))
+
+
+def _json(compressed: Compressed) -> str:
+    return json.dumps({**asdict(compressed), "output": str(compressed.output)})
+
+
+def _summary(compressed: Compressed) -> str:
+    before, after = compressed.input_bytes_per_vector, compressed.bytes_per_vector
+    return (
+        f"{compressed.output}: {compressed.rows:,} rows of {compressed.dim} dims ({compressed.codec}), "
+        f"from {compressed.input_dim}\n"
+        f"{before:,} -> {after:,} bytes per vector: {before / after:.1f} times smaller"
+    )

@@ -1,0 +1,188 @@
+"""One validated object for a training; every ingredient of the method is one of its fields."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from smec.errors import ConfigError
+
+Preset = Literal["default", "paper"]
+Codec = Literal["float32", "float16"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RankConfig(_Settings):
+    """The supervised loss (paper, section 3.1 and Eq. 8; design section 3)."""
+
+    loss: Literal["infonce", "pairwise"] = "infonce"
+    temperature: float = Field(0.05, gt=0)
+    """Divides cosines (range -1 to 1) before the softmax or the logistic."""
+
+
+class MemoryConfig(_Settings):
+    """S-XBM (paper, section 3.4): which neighbours to align, and with which loss."""
+
+    loss: Literal["listwise", "absolute", "none"] = "listwise"
+    weight: float = Field(0.3, ge=0)
+    """Factor of the memory loss beside the rank loss; without labels it is the only loss."""
+    size: int = Field(2048, ge=2)
+    """Embeddings in the FIFO queue."""
+    neighbours: int = Field(16, ge=1)
+    """Entries aligned per anchor."""
+    sampling: Literal["nearest", "random"] = "nearest"
+    """``nearest`` is S-XBM; ``random`` the plain XBM it improves on."""
+    anchors: int = Field(32, ge=0)
+    """Documents of the batch that are aligned besides its queries."""
+    temperature: float = Field(0.05, gt=0)
+    """Of teacher and student in the listwise loss."""
+
+
+class OptimiserConfig(_Settings):
+    """AdamW with a linear warm-up and a cosine decay in every stage."""
+
+    steps: int = Field(200, ge=1)
+    """Optimiser steps per stage."""
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    batch: int = Field(64, ge=1)
+    """Queries per step; without labels, documents."""
+    negatives: int = Field(512, ge=0)
+    """Random corpus documents per step, besides the positives of the other queries."""
+
+
+class ValidationConfig(_Settings):
+    """Held-out train queries (or vectors): early stopping and the no-harm gate see only these."""
+
+    share: float = Field(0.2, gt=0, lt=1)
+    """Of the train queries; without labels, of the corpus."""
+    most: int = Field(1000, ge=1)
+    """Upper limit of held-out queries (or vectors)."""
+    every: int = Field(40, ge=1)
+    """Steps between two checks."""
+    patience: int = Field(5, ge=1)
+    """Checks without improvement that end a stage."""
+    gate: bool = True
+    """Replace a size that is not better than PCA and truncation by the better of them."""
+
+
+class TrainConfig(_Settings):
+    """How a compressor is trained."""
+
+    preset: Preset = "default"
+    dims: tuple[int, ...] | None = None
+    """Served sizes, descending; D/2 to D/32 by default."""
+    supervised: bool = True
+    seed: int = Field(0, ge=0)
+    start: Literal["pca", "identity"] = "pca"
+    """Where the first stage starts: principal axes of the corpus, or the given coordinates."""
+    tempering: float = Field(0.0, ge=0, le=1)
+    """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening."""
+    layers: Literal["nested", "fresh"] = "nested"
+    """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
+    schedule: Literal["sequential", "joint"] = "sequential"
+    """SMRL, or all sizes at once as in MRL, with the same total number of steps."""
+    selection: Literal["prefix", "ads"] = "prefix"
+    """Keep the leading dimensions, or learn which ones to keep (ADS)."""
+    rank: RankConfig = RankConfig()
+    memory: MemoryConfig = MemoryConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    validation: ValidationConfig = ValidationConfig()
+    pool: int = Field(100_000, ge=2)
+    """Most corpus rows held in memory: all judged ones and a random sample of the others."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        if self.schedule == "joint" and (self.selection == "ads" or self.layers == "fresh"):
+            raise ValueError("schedule 'joint' trains prefixes of one nested matrix: no 'ads', no 'fresh' layers")
+        if not self.supervised and self.memory.loss == "none":
+            raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
+        if self.start == "identity" and self.tempering:
+            raise ValueError("tempering scales principal axes: it needs start 'pca'")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # Identity start, one residual layer per stage, ADS, graded pairwise rank loss and absolute
+    # similarity differences (Eq. 7 and 8). The paper's optimiser, batch, queue size and k are
+    # not known to us: batch 128 and rate 1e-3 are Matryoshka-Adaptor's, its direct forerunner.
+    "paper": {
+        "start": "identity",
+        "layers": "fresh",
+        "selection": "ads",
+        "rank": {"loss": "pairwise"},
+        "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10},
+        "optimiser": {"learning_rate": 1e-3, "batch": 128, "negatives": 0},
+    },
+}
+
+UNSUPERVISED: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper": {},
+}
+"""What a preset changes when it trains without labels."""
+
+
+def build_config(
+    preset: Preset = "default",
+    *,
+    supervised: bool = True,
+    file: str | Path | None = None,
+    **fields: Any,
+) -> TrainConfig:
+    """A preset, overlaid by a JSON file, overlaid by ``fields`` (None means not given).
+
+    Raises
+    ------
+    ConfigError
+        An unknown preset or field, a value out of range, or an unreadable file.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is unknown; there are {', '.join(PRESETS)}")
+    merged: dict[str, Any] = {"preset": preset, "supervised": supervised}
+    layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset]]
+    layers += [_read(Path(file))] if file is not None else []
+    layers += [{name: value for name, value in fields.items() if value is not None}]
+    for layer in layers:
+        merged = _overlay(merged, layer)
+    return parsed(TrainConfig, merged, "configuration")
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def parsed(kind: type[Settings], document: Any, where: str) -> Settings:
+    """``document`` as a validated ``kind``; the first fault as a one-line ConfigError."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "as a whole"
+        raise ConfigError(f"{where}: {field}: {first['msg']}") from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{file}: not a JSON file: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: must be a JSON object of configuration fields")
+    return document
+
+
+def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _overlay(merged[name], value) if both else value
+    return merged

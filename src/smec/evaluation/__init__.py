@@ -1,0 +1,21 @@
+"""Exact search, the field's measures with their uncertainty, and the comparison of encoders."""
+
+from smec.evaluation.comparison import evaluate
+from smec.evaluation.intervals import bootstrap_interval, paired_p_value
+from smec.evaluation.metrics import Scorer, per_query
+from smec.evaluation.neighbours import neighbour_overlap
+from smec.evaluation.results import Evaluation, Result
+from smec.evaluation.search import exact_search, trec_tie_order
+
+__all__ = [
+    "Evaluation",
+    "Result",
+    "Scorer",
+    "bootstrap_interval",
+    "evaluate",
+    "exact_search",
+    "neighbour_overlap",
+    "paired_p_value",
+    "per_query",
+    "trec_tie_order",
+]

@@ -1,0 +1,158 @@
+"""Encoders beside the full vectors, at each size, on one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smec.data import Dataset
+from smec.encoder import Encoder, served
+from smec.errors import ConfigError
+from smec.evaluation.intervals import bootstrap_interval, paired_p_value
+from smec.evaluation.metrics import Scorer
+from smec.evaluation.neighbours import overlap, without_own
+from smec.evaluation.results import RETRIEVAL, Evaluation, Result
+from smec.evaluation.search import search_blocks, trec_tie_order
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
+
+DEPTH = 1000
+"""Documents retrieved per query, as TREC does: AP needs them where many are relevant."""
+
+NEIGHBOURS = 10
+SAMPLED_ROWS = 1000
+
+Encode = Callable[[FloatArray], Float32Array]
+PerQuery = Mapping[str, NDArray[np.float64]]
+
+
+def evaluate(
+    dataset: Dataset,
+    encoders: Sequence[Encoder],
+    *,
+    dims: Sequence[int] | None = None,
+    split: str = "test",
+    seed: int = 0,
+) -> Evaluation:
+    """Score encoders at each size beside the full vectors, by exact search over the corpus.
+
+    With judgements: nDCG@10, R@100, RR@10 and AP of the split's queries, 1,000 documents deep.
+    Without any: overlap@10, the share of the 10 nearest neighbours of up to 1,000 sampled
+    corpus rows that is kept.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    encoders : sequence of Encoder
+        Compressors and baselines.
+    dims : sequence of int, optional
+        Sizes to score; all that an encoder serves by default.
+    split : str
+        Whose judgements count, where there are any.
+    seed : int
+        Of intervals, tests and sampled rows.
+
+    Raises
+    ------
+    ConfigError
+        An encoder takes embeddings of another width than the dataset's, or does not serve a
+        size of ``dims``.
+    DataError
+        The split has no usable judgements.
+    MissingExtraError
+        ir-measures or scipy is not installed.
+    """
+    sizes = [_sizes(encoder, dims, dataset) for encoder in encoders]
+    task = _retrieval(dataset, split) if dataset.qrels else _agreement(dataset, seed)
+    full = task.measure(normalise, normalise)
+    results = [
+        _result(encoder, dim, task, full, seed)
+        for encoder, served_sizes in zip(encoders, sizes, strict=True)
+        for dim in served_sizes
+    ]
+    return Evaluation(
+        dataset=dataset.name,
+        split=split if dataset.qrels else None,
+        queries=len(full[task.headline]),
+        full=_means(full),
+        full_ci=bootstrap_interval(full[task.headline], seed=seed),
+        results=tuple(results),
+    )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search of the whole corpus, run again for every encoder and size."""
+
+    corpus: FloatArray
+    queries: FloatArray
+    depth: int
+    tie_order: IntArray
+
+    def run(self, encode: Encode, encode_queries: Encode) -> tuple[IntArray, Float32Array]:
+        # Blocks of the corpus are encoded as the search asks for them: none outlives its scores.
+        blocks = (encode(self.corpus[block]) for block in row_blocks(len(self.corpus)))
+        scores, rows = search_blocks(blocks, encode_queries(self.queries), self.depth, self.tie_order)
+        return rows, scores
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is searched, and how the rankings are scored."""
+
+    search: _Search
+    score: Callable[[IntArray, Float32Array], PerQuery]
+    headline: str
+
+    def measure(self, encode: Encode, encode_queries: Encode) -> PerQuery:
+        return self.score(*self.search.run(encode, encode_queries))
+
+
+def _retrieval(dataset: Dataset, split: str) -> _Task:
+    judged, corpus = dataset.judged(split), dataset.corpus
+    search = _Search(corpus.vectors, judged.vectors, DEPTH, trec_tie_order(corpus.ids))
+    return _Task(search, Scorer(judged, corpus.ids, tuple(RETRIEVAL)), headline="nDCG@10")
+
+
+def _agreement(dataset: Dataset, seed: int) -> _Task:
+    vectors = dataset.corpus.vectors
+    sampled = np.random.default_rng(seed).choice(len(vectors), min(len(vectors), SAMPLED_ROWS), replace=False)
+    # One more than the neighbours wanted: the nearest vector to a corpus row is itself.
+    search = _Search(vectors, vectors[sampled], NEIGHBOURS + 1, np.arange(len(vectors)))
+    full = without_own(search.run(normalise, normalise)[0], sampled, NEIGHBOURS)
+
+    def score(rows: IntArray, scores: Float32Array) -> PerQuery:
+        return {"overlap@10": overlap(full, without_own(rows, sampled, NEIGHBOURS))}
+
+    return _Task(search, score, headline="overlap@10")
+
+
+def _sizes(encoder: Encoder, dims: Sequence[int] | None, dataset: Dataset) -> tuple[int, ...]:
+    if encoder.input_dim != dataset.dim:
+        raise ConfigError(
+            f"{encoder.name}: takes embeddings of {encoder.input_dim} dims, but {dataset.name} has "
+            f"{dataset.dim}; use the vectors of the model it was fitted on"
+        )
+    return encoder.dims if dims is None else tuple(served(dim, encoder.dims, encoder.name) for dim in dims)
+
+
+def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) -> Result:
+    values = task.measure(partial(encoder.encode, dim=dim), partial(encoder.encode_queries, dim=dim))
+    headline = values[task.headline]
+    return Result(
+        method=encoder.name,
+        dim=dim,
+        metrics=_means(values),
+        ci=bootstrap_interval(headline, seed=seed),
+        p_vs_full=paired_p_value(headline, full[task.headline], seed=seed),
+        bytes=dim * np.dtype(np.float32).itemsize,
+        fallback=dim in getattr(encoder, "fallbacks", {}),
+        per_query=headline,
+    )
+
+
+def _means(values: PerQuery) -> dict[str, float]:
+    return {name: float(of_query.mean()) for name, of_query in values.items()}

@@ -1,0 +1,102 @@
+"""What an evaluation found, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+RETRIEVAL = {"nDCG@10": "ndcg@10", "R@100": "recall@100", "RR@10": "mrr@10", "AP": "map"}
+"""Measures of an evaluation with judgements -> their keys in JSON; the first one is the headline."""
+
+AGREEMENT = {"overlap@10": "overlap@10"}
+"""The same for an evaluation without judgements."""
+
+_KEYS = RETRIEVAL | AGREEMENT
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One method at one size.
+
+    Parameters
+    ----------
+    method : str
+        The encoder's name.
+    dim : int
+    metrics : dict of str to float
+        Means over the queries.
+    ci : tuple of two float
+        95 % bootstrap interval of the headline metric, which is nDCG@10 with judgements and
+        overlap@10 without.
+    p_vs_full : float
+        Paired permutation test of the headline metric against the full vectors.
+    bytes : int
+        Of one float32 vector.
+    fallback : bool
+        The compressor's gate gave this size to a baseline.
+    per_query : ndarray of shape (q,), float64
+        The headline metric of each query.
+    """
+
+    method: str
+    dim: int
+    metrics: Mapping[str, float]
+    ci: tuple[float, float]
+    p_vs_full: float
+    bytes: int
+    fallback: bool
+    per_query: NDArray[np.float64] = field(repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the entry of this result in `Evaluation.to_json`."""
+        return {
+            "method": self.method,
+            "dim": self.dim,
+            **_scores(self.metrics, self.ci),
+            "p_vs_full": self.p_vs_full,
+            "bytes": self.bytes,
+            "fallback": self.fallback,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All methods and sizes on one dataset, beside its full vectors.
+
+    Parameters
+    ----------
+    dataset : str
+    split : str or None
+        None where there were no judgements and agreement was measured.
+    queries : int
+        How many were scored.
+    full : dict of str to float
+        Metrics of the full vectors.
+    full_ci : tuple of two float
+        95 % bootstrap interval of their headline metric.
+    results : tuple of Result
+        Encoder by encoder, in the order of the dims.
+    """
+
+    dataset: str
+    split: str | None
+    queries: int
+    full: Mapping[str, float]
+    full_ci: tuple[float, float]
+    results: tuple[Result, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the evaluation as `json.dumps` takes it."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "full": _scores(self.full, self.full_ci),
+            "results": [result.to_json() for result in self.results],
+        }
+
+
+def _scores(metrics: Mapping[str, float], ci: tuple[float, float]) -> dict[str, object]:
+    return {**{_KEYS[name]: value for name, value in metrics.items()}, "ci": list(ci)}

@@ -1,0 +1,108 @@
+"""Exact inner-product search with TREC's order of ties, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks
+
+QUERY_ROWS = 256
+"""Queries scored together: with a block of the corpus, about 24 MB of scores and keys."""
+
+_ROW_BITS = 32
+_ROW_MASK = (1 << _ROW_BITS) - 1
+
+
+def exact_search(
+    corpus: FloatArray, queries: FloatArray, k: int, *, tie_order: IntArray | None = None
+) -> tuple[Float32Array, IntArray]:
+    """Find the ``k`` corpus rows of largest inner product with each query.
+
+    Parameters
+    ----------
+    corpus : ndarray of shape (n, d)
+        float16, float32 or float64, may be a memory map; converted block by block.
+        Unit rows make the inner product the cosine. BLAS may give equal rows scores that differ
+        in float32's last bit; only scores that come out equal are ties.
+    queries : ndarray of shape (q, d)
+    k : int
+        At least 1; where it exceeds n, n columns come back.
+    tie_order : ndarray of shape (n,), int64, optional
+        A permutation of ``range(n)``: of two equal scores the row with the smaller entry comes
+        first. `trec_tie_order` for TREC's order; the order of the rows by default.
+
+    Returns
+    -------
+    scores : ndarray of shape (q, k), float32
+        Descending.
+    rows : ndarray of shape (q, k), int64
+    """
+    order = np.arange(len(corpus)) if tie_order is None else tie_order
+    blocks = (np.asarray(corpus[block], dtype=np.float32) for block in row_blocks(len(corpus)))
+    return search_blocks(blocks, np.asarray(queries, dtype=np.float32), k, order)
+
+
+def search_blocks(
+    blocks: Iterable[Float32Array], queries: Float32Array, k: int, tie_order: IntArray
+) -> tuple[Float32Array, IntArray]:
+    """Search a corpus that comes block by block; arguments and result as in `exact_search`.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of shape (b, d), float32
+        The corpus in order; each block is dropped once it is scored.
+    queries : ndarray of shape (q, d), float32
+    k : int
+    tie_order : ndarray of shape (n,), int64
+
+    Returns
+    -------
+    scores : ndarray of shape (q, k), float32
+    rows : ndarray of shape (q, k), int64
+    """
+    last = len(tie_order) - 1
+    best: IntArray = np.empty((len(queries), 0), dtype=np.int64)
+    seen = 0
+    for block in blocks:
+        priority = last - tie_order[seen : seen + len(block)]
+        seen += len(block)
+        merged: IntArray = np.empty((len(queries), min(k, seen)), dtype=np.int64)
+        for part in row_blocks(len(queries), QUERY_ROWS):
+            keys = _keys(queries[part] @ block.T, priority)
+            merged[part] = _largest(np.concatenate([best[part], keys], axis=1), k)
+        best = merged
+    best = np.sort(best, axis=1)[:, ::-1]
+    row_of: IntArray = np.argsort(tie_order)
+    return _scores(best), row_of[last - (best & _ROW_MASK)]
+
+
+def trec_tie_order(ids: Sequence[str]) -> IntArray:
+    """Rank of each id in trec_eval's order of equal scores: ids descending as strings."""
+    descending = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
+    ranks: IntArray = np.empty(len(ids), dtype=np.int64)
+    ranks[descending] = np.arange(len(ids))
+    return ranks
+
+
+def _keys(scores: Float32Array, priority: IntArray) -> IntArray:
+    # One integer per pair, the score above and the tie's priority below: no two keys of a query
+    # are equal, so that any selection of the largest ones breaks ties rightly at the boundary too.
+    scores += 0.0  # makes -0.0 equal to 0.0
+    bits = scores.view(np.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF  # the integers now compare as the floats did
+    keys: IntArray = np.left_shift(bits, _ROW_BITS, dtype=np.int64)
+    keys |= priority
+    return keys
+
+
+def _largest(keys: IntArray, k: int) -> IntArray:
+    rest = keys.shape[1] - k
+    return np.partition(keys, rest, axis=1)[:, rest:] if rest > 0 else keys
+
+
+def _scores(keys: IntArray) -> Float32Array:
+    bits = (keys >> _ROW_BITS).astype(np.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    return bits.view(np.float32)

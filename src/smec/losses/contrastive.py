@@ -1,0 +1,30 @@
+"""InfoNCE over the documents of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def info_nce(scores: Tensor, grades: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of each query's own positive against all documents not relevant to it.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (B, n), n >= B
+        Cosines; column i is the positive drawn for query i.
+    grades : Tensor of shape (B, n)
+        Documents with a positive grade other than the drawn one are left out of the softmax.
+    temperature : float
+        Divides the cosines.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    own = torch.arange(len(scores))
+    other_positives = grades > 0
+    other_positives[own, own] = False
+    logits = (scores / temperature).masked_fill(other_positives, float("-inf"))
+    return functional.cross_entropy(logits, own)

@@ -1,0 +1,1 @@
+"""What every learned method shares: the pool of embeddings, batches, one plain loop, checkpoints."""

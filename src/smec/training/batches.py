@@ -1,0 +1,81 @@
+"""What one step sees. A batch is a pure function of (seed, stage, step), so resuming needs no state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smec.config import OptimiserConfig
+from smec.training.pool import Pool
+from smec.vectors import IntArray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows drawn for a step.
+
+    Attributes
+    ----------
+    queries : ndarray of shape (B,)
+        Rows of ``pool.queries``; empty without labels.
+    documents : ndarray of shape (n,)
+        Rows of ``pool.documents``: a positive of each query first, then negatives.
+    grades : Tensor of shape (B, n), float32
+    """
+
+    queries: IntArray
+    documents: IntArray
+    grades: Tensor
+
+
+class Batches:
+    """Draws batches from a pool.
+
+    Parameters
+    ----------
+    pool : Pool
+    options : OptimiserConfig
+        Its ``batch`` and ``negatives``.
+    seed, stage : int
+    """
+
+    def __init__(self, pool: Pool, options: OptimiserConfig, seed: int, stage: int) -> None:
+        self._pool = pool
+        self._options = options
+        self._key = [seed, 1, stage]
+        self._grades = [dict(zip(rows.tolist(), grades.tolist(), strict=True)) for rows, grades in pool.positives]
+        self._anchors = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
+
+    def draw(self, step: int) -> Batch:
+        """The batch of ``step``; queries come in random epochs, each once per epoch."""
+        rng = np.random.default_rng([*self._key, step])
+        if not len(self._pool.queries):
+            size = min(self._options.batch, len(self._anchors))
+            documents = rng.choice(self._anchors, size=size, replace=False)
+            none = np.empty(0, dtype=np.int64)
+            return Batch(none, documents, torch.empty(0, len(documents)))
+        queries = self._epoch_slice(step)
+        positives = np.array([self._draw_positive(query, rng) for query in queries])
+        negatives = rng.integers(0, len(self._pool.rows), self._options.negatives)
+        documents = np.concatenate([positives, negatives])
+        return Batch(queries, documents, self._grade_matrix(queries, documents))
+
+    def _epoch_slice(self, step: int) -> IntArray:
+        total = len(self._pool.queries)
+        size = min(self._options.batch, total)
+        per_epoch = total // size
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng([*self._key, 2**31 + epoch]).permutation(total)
+        return order[place * size : (place + 1) * size]
+
+    def _draw_positive(self, query: int, rng: np.random.Generator) -> int:
+        rows, grades = self._pool.positives[query]
+        return int(rows[0]) if len(rows) == 1 else int(rng.choice(rows, p=grades / grades.sum()))
+
+    def _grade_matrix(self, queries: IntArray, documents: IntArray) -> Tensor:
+        columns = documents.tolist()
+        rows = [[self._grades[query].get(document, 0.0) for document in columns] for query in queries]
+        return torch.tensor(rows, dtype=torch.float32)

@@ -1,0 +1,110 @@
+"""The frozen embeddings that training looks at: a bounded sample of the corpus and the train queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smec.config import ValidationConfig
+from smec.data import Dataset, JudgedQueries
+from smec.errors import DataError
+from smec.vectors import FloatArray, IntArray, normalise
+
+FEWEST_QUERIES = 4
+"""Fewer judged train queries cannot be split into something to fit and something to check."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Unit-length originals in memory.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,)
+        Corpus rows of ``documents``, ascending.
+    documents : Tensor of shape (n, D), float32
+    queries : Tensor of shape (q, D), float32
+        Queries to fit; empty without labels.
+    positives : tuple of q pairs (pool rows, grades)
+        Documents with a positive grade, per query.
+    held_out : JudgedQueries or None
+        The validation queries, with grades by corpus row.
+    held_out_rows : ndarray of shape (v,)
+        Pool rows never drawn as anchors; the validation of a training without labels.
+    """
+
+    rows: IntArray
+    documents: Tensor
+    queries: Tensor
+    positives: tuple[tuple[IntArray, FloatArray], ...]
+    held_out: JudgedQueries | None
+    held_out_rows: IntArray
+
+    @property
+    def ids(self) -> range:
+        """Positions of the pool's rows."""
+        return range(len(self.rows))
+
+
+def build_pool(dataset: Dataset, *, supervised: bool, seed: int, limit: int, validation: ValidationConfig) -> Pool:
+    """Draw the pool and split train queries (or, without labels, documents) into fit and held out.
+
+    Raises
+    ------
+    DataError
+        Fewer than four judged train queries, or a corpus too small to hold anything out.
+    """
+    rng = np.random.default_rng([seed, 0])
+    if not supervised:
+        rows = _sample(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, rng)
+        if len(rows) < FEWEST_QUERIES:
+            raise DataError(
+                f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on: {FEWEST_QUERIES} at least"
+            )
+        held = np.sort(rng.permutation(len(rows))[: _held_out_count(len(rows), validation)])
+        documents = _unit(dataset.corpus.vectors, rows)
+        return Pool(rows, documents, torch.empty(0, documents.shape[1]), (), None, held)
+    judged = dataset.judged("train")
+    if len(judged) < FEWEST_QUERIES:
+        raise DataError(
+            f"{dataset.name}: only {len(judged)} train queries have a relevant document: "
+            f"judge {FEWEST_QUERIES} at least, or train without labels (--unsupervised)"
+        )
+    order = rng.permutation(len(judged))
+    held_count = _held_out_count(len(judged), validation)
+    fit = judged.subset(np.sort(order[held_count:]))
+    relevant = np.unique([row for grades in judged.grades for row in grades]).astype(np.int64)
+    rows = _sample(len(dataset.corpus), relevant, limit, rng)
+    return Pool(
+        rows=rows,
+        documents=_unit(dataset.corpus.vectors, rows),
+        queries=torch.from_numpy(normalise(fit.vectors)),
+        positives=tuple(_positives(grades, rows) for grades in fit.grades),
+        held_out=judged.subset(np.sort(order[:held_count])),
+        held_out_rows=np.empty(0, dtype=np.int64),
+    )
+
+
+def _held_out_count(total: int, validation: ValidationConfig) -> int:
+    return max(1, min(round(total * validation.share), validation.most, total - 2))
+
+
+def _sample(corpus_rows: int, always: IntArray, limit: int, rng: np.random.Generator) -> IntArray:
+    if corpus_rows <= limit:
+        return np.arange(corpus_rows)
+    others = np.setdiff1d(np.arange(corpus_rows), always, assume_unique=True)
+    drawn = rng.choice(others, size=max(0, limit - len(always)), replace=False)
+    return np.sort(np.concatenate([always, drawn]))
+
+
+def _unit(vectors: FloatArray, rows: IntArray) -> Tensor:
+    return torch.from_numpy(normalise(vectors if len(rows) == len(vectors) else vectors[rows]))
+
+
+def _positives(grades: dict[int, int], rows: IntArray) -> tuple[IntArray, FloatArray]:
+    positive = {row: grade for row, grade in grades.items() if grade > 0}
+    found = np.searchsorted(rows, np.fromiter(positive, dtype=np.int64))
+    return found, np.fromiter(positive.values(), dtype=np.float64)

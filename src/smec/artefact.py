@@ -152,7 +152,9 @@ def read(path: Path) -> tuple[Manifest, Tensors]:
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"{file}: not a readable safetensors file ({error}); copy it again") from error
     if tensors_hash(tensors) != manifest.tensors_sha256:
-        raise ArtefactError(f"{file}: its hash is not the one in {CONFIG_FILE}: changed or damaged; copy it again")
+        raise ArtefactError(
+            f"{file}: its hash is not the one in {CONFIG_FILE}: changed or damaged; copy it again"
+        )
     return manifest, tensors
 
 

@@ -154,7 +154,9 @@ class Compressor:
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact folder ``path``, whole or not at all (``force`` replaces one)."""
-        artefact.write(Path(path), self.manifest, self.tensors, artefact.model_card(self.manifest), force=force)
+        artefact.write(
+            Path(path), self.manifest, self.tensors, artefact.model_card(self.manifest), force=force
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Compressor:

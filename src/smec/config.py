@@ -30,8 +30,10 @@ class MemoryConfig(_Settings):
     """S-XBM (paper, section 3.4): which neighbours to align, and with which loss."""
 
     loss: Literal["listwise", "absolute", "none"] = "listwise"
-    weight: float = Field(0.3, ge=0)
-    """Factor of the memory loss beside the rank loss; without labels it is the only loss."""
+    weight: float | None = Field(None, ge=0)
+    """Factor of the memory loss beside the rank loss; None: 300 / (queries to fit), from .1 to 3,
+    as the fewer the labels, the more the original similarities are worth. Without labels the
+    memory loss is the only one."""
     size: int = Field(2048, ge=2)
     """Embeddings in the FIFO queue."""
     neighbours: int = Field(16, ge=1)
@@ -100,7 +102,9 @@ class TrainConfig(_Settings):
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
         if self.schedule == "joint" and (self.selection == "ads" or self.layers == "fresh"):
-            raise ValueError("schedule 'joint' trains prefixes of one nested matrix: no 'ads', no 'fresh' layers")
+            raise ValueError(
+                "schedule 'joint' trains prefixes of one nested matrix: no 'ads', no 'fresh' layers"
+            )
         if not self.supervised and self.memory.loss == "none":
             raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
         if self.start == "identity" and self.tempering:

@@ -75,7 +75,9 @@ def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Se
     row = int(np.flatnonzero(~(np.isfinite(energy) & (energy > 0)))[0])
     where = f"row {first_row + start + row}" + (f" (id {ids[start + row]!r})" if ids is not None else "")
     if energy[row] == 0:
-        raise DataError(f"{name}: {where} is a zero vector, which has no direction; drop it or embed it again")
+        raise DataError(
+            f"{name}: {where} is a zero vector, which has no direction; drop it or embed it again"
+        )
     column = int(np.flatnonzero(~np.isfinite(rows[row]))[0]) if not np.isfinite(rows[row]).all() else 0
     raise DataError(
         f"{name}: {where}, column {column} is {rows[row, column]}; drop the row or embed it again"

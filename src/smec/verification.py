@@ -45,7 +45,9 @@ def verify(compressor: Compressor, data: Embeddings | None = None) -> tuple[Chec
 def _outputs(compressor: Compressor) -> Check:
     inputs = compressor.tensors[CANARY_INPUTS]
     worst = max(
-        float(np.abs(compressor.encode(inputs, dim) - compressor.tensors[CANARY_OUTPUTS.format(dim=dim)]).max())
+        float(
+            np.abs(compressor.encode(inputs, dim) - compressor.tensors[CANARY_OUTPUTS.format(dim=dim)]).max()
+        )
         for dim in compressor.dims
     )
     return Check(

@@ -37,4 +37,6 @@ def listwise_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     Tensor of shape ()
     """
     target = functional.softmax(teacher / temperature, dim=1)
-    return functional.kl_div(functional.log_softmax(student / temperature, dim=1), target, reduction="batchmean")
+    return functional.kl_div(
+        functional.log_softmax(student / temperature, dim=1), target, reduction="batchmean"
+    )

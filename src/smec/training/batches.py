@@ -46,7 +46,9 @@ class Batches:
         self._pool = pool
         self._options = options
         self._key = [seed, 1, stage]
-        self._grades = [dict(zip(rows.tolist(), grades.tolist(), strict=True)) for rows, grades in pool.positives]
+        self._grades = [
+            dict(zip(rows.tolist(), grades.tolist(), strict=True)) for rows, grades in pool.positives
+        ]
         self._anchors = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
 
     def draw(self, step: int) -> Batch:

@@ -49,7 +49,9 @@ class Pool:
         return range(len(self.rows))
 
 
-def build_pool(dataset: Dataset, *, supervised: bool, seed: int, limit: int, validation: ValidationConfig) -> Pool:
+def build_pool(
+    dataset: Dataset, *, supervised: bool, seed: int, limit: int, validation: ValidationConfig
+) -> Pool:
     """Draw the pool and split train queries (or, without labels, documents) into fit and held out.
 
     Raises

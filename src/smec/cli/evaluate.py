@@ -1,0 +1,79 @@
+"""``smec evaluate``: compressors and baselines beside the full vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smec.cli.options import AsJson, DatasetFolder, parse_dims
+from smec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from smec.compressor import Compressor
+    from smec.data import Dataset
+
+
+def evaluate(
+    dataset: DatasetFolder,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", "-m", help="Folder of a compressor; may be given repeatedly."),
+    ] = None,
+    baselines: Annotated[
+        str, typer.Option(help="Fitted on the corpus: truncate, pca, pca-centred, random; '' for none.")
+    ] = "truncate,pca",
+    dims: Annotated[
+        str | None,
+        typer.Option(help="Sizes to score: 384,192,96. Default: those of the models, or D/2 to D/32."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
+    as_json: AsJson = False,
+) -> None:
+    """Score compressors and baselines on a dataset folder, by exact search.
+
+    Scores are means over the split's queries with a 95 % interval; change and p (paired
+    permutation test) are against the full vectors. Without any qrels: overlap@10, the share of the
+    10 nearest neighbours that is kept.
+    """
+    from smec.baselines import fit_baseline
+    from smec.compressor import Compressor
+    from smec.data import Dataset
+    from smec.evaluation.comparison import evaluate as score
+
+    asked = None if dims is None else parse_dims(dims)
+    compressors = [Compressor.load(path) for path in model or []]
+    opened = Dataset.open(dataset)
+    _check_widths(compressors, opened)
+    sizes = asked or _default_sizes(compressors, opened)
+    names = [name.strip() for name in baselines.split(",") if name.strip()]
+    fitted = [fit_baseline(name, opened.corpus.vectors, sizes) for name in names]
+    evaluation = score(opened, [*compressors, *fitted], dims=asked, split=split)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_json()))
+        return
+    from smec.cli.tables import print_evaluation
+
+    of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
+    typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
+    print_evaluation(evaluation, opened.dim)
+
+
+def _check_widths(compressors: Sequence[Compressor], dataset: Dataset) -> None:
+    # Before baselines are fitted to the sizes of a compressor that is for other vectors.
+    for compressor in compressors:
+        if compressor.input_dim != dataset.dim:
+            raise ConfigError(
+                f"{compressor.name}: takes embeddings of {compressor.input_dim} dims, but {dataset.name} has "
+                f"{dataset.dim}; use the vectors of the model it was trained on"
+            )
+
+
+def _default_sizes(compressors: Sequence[Compressor], dataset: Dataset) -> tuple[int, ...]:
+    from smec.encoder import default_dims
+
+    served = sorted({dim for compressor in compressors for dim in compressor.dims}, reverse=True)
+    return tuple(served) or default_dims(dataset.dim)

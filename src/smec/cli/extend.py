@@ -1,0 +1,46 @@
+"""``smec extend``: a released compressor gets one size more."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from smec.cli.options import AsJson, ConfigFile, DatasetFolder, Force, Model, Output, Seed, Strict
+from smec.cli.train import finish
+
+
+def extend(
+    model: Model,
+    dataset: DatasetFolder,
+    output: Output,
+    dim: Annotated[int, typer.Option(help="The size to add, below the smallest served one.")],
+    config: ConfigFile = None,
+    seed: Seed = None,
+    strict: Strict = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a smaller size to a compressor; the vectors it made before stay valid.
+
+    The new size is made from stored vectors of the smallest size, so that nothing needs to be
+    embedded or compressed again.
+    """
+    from smec.atomic import check_free
+    from smec.cli.progress import training_progress
+    from smec.compressor import Compressor
+    from smec.config import build_config
+    from smec.data import Dataset
+    from smec.method.extension import extend as add_size
+
+    check_free(output, force=force)
+    compressor = Compressor.load(model)
+    settings = (
+        None if config is None else build_config(supervised=compressor.manifest.supervised, file=config)
+    )
+    began = time.monotonic()
+    opened = Dataset.open(dataset)
+    with training_progress() as progress:
+        extended = add_size(compressor, opened, dim, config=settings, seed=seed, progress=progress)
+    finish(extended, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)

@@ -1,0 +1,83 @@
+"""The program ``smec``: its commands, its exit codes, and errors on one line."""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from smec import __version__
+from smec.cli.compress import compress
+from smec.cli.demo import demo
+from smec.cli.evaluate import evaluate
+from smec.cli.extend import extend
+from smec.cli.inspect import inspect
+from smec.cli.train import train
+from smec.cli.verify import verify
+from smec.errors import SmecError
+
+INTERRUPTED = 130
+HINTS = {"train": "; continue with --resume"}
+
+
+class _Program(TyperGroup):
+    """Turns what a command raises into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SmecError as error:
+            raise _failure(f"smec: error: {error}", error.exit_code) from error
+        except KeyboardInterrupt as error:
+            message = f"interrupted{HINTS.get(ctx.invoked_subcommand, '')}"
+            raise _failure(message, INTERRUPTED) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # typer ends quietly
+                raise
+            raise _failure(f"smec: error: {error}", SmecError.exit_code) from error
+
+
+def _failure(message: str, exit_code: int) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(exit_code)
+
+
+app = typer.Typer(
+    name="smec",
+    cls=_Program,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help and usage errors: nothing is boxed or cut to a width
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"smec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _smec(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Make the embeddings you already have 8-32x smaller, and retrieve as well or better.
+
+    Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 2 unusable input or
+    output or a failed check, 3 a size fell back to a baseline under --strict, 130 interrupted.
+    """
+
+
+for _command in (demo, train, extend, compress, evaluate, inspect, verify):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the program; the console script ``smec``."""
+    app(prog_name="smec")

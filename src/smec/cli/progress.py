@@ -1,0 +1,36 @@
+"""A progress bar of a training on stderr: silent where stderr is not a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smec.training.loop import Progress
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[Progress], None]]:
+    """Yield the callback that moves the bar; the time left is that of all stages."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("reading", total=None)
+
+        def show(progress: Progress) -> None:
+            done = progress.stage - 1 + progress.step / progress.steps
+            bars.update(task, description=describe(progress), completed=done, total=progress.stages)
+
+        yield show
+
+
+def describe(progress: Progress) -> str:
+    """Stage, its sizes, the loss and the last validation score on one line."""
+    sizes = ",".join(map(str, progress.sizes))
+    text = f"stage {progress.stage}/{progress.stages} (dims {sizes})  loss {progress.loss:.4f}"
+    return text if progress.score is None else f"{text}  {progress.metric} {progress.score:.4f}"

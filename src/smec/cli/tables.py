@@ -1,0 +1,107 @@
+"""Tables on stdout: what a gate measured, and what an evaluation found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from smec.artefact import Validation
+    from smec.compressor import Compressor
+    from smec.evaluation.results import Evaluation, Result
+
+FLOAT_BYTES = 4
+PLAIN_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe, where nothing may be cut."""
+
+SHORT = {"RR@10": "MRR@10"}
+SHOWN = ("nDCG@10", "overlap@10", "R@100", "RR@10")
+
+
+def print_table(header: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> None:
+    """Print groups of rows under a header; all columns but the first to the right."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, pad_edge=False)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for rows in groups:
+        for row in rows:
+            table.add_row(*row)
+        table.add_section()
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    Console(width=width, markup=False, highlight=False).print(table)
+
+
+def print_outcome(compressor: Compressor) -> None:
+    """Print the gate's table, and a warning for each size that fell back."""
+    validation = compressor.manifest.validation
+    if validation is None:
+        typer.echo("the no-harm gate was switched off: nothing was measured")
+    else:
+        print_validation(validation)
+    for dim, method in compressor.fallbacks.items():
+        typer.echo(f"warning: size {dim} is {method}: training was not better there", err=True)
+
+
+def print_validation(validation: Validation) -> None:
+    """One row per size: its scores beside the full vectors' and the baselines', and what it ships."""
+    what = "train queries" if validation.metric == "ndcg@10" else "vectors"
+    typer.echo(f"{validation.metric} on {validation.queries} held-out {what}")
+    rows = [
+        [
+            str(size.dim),
+            str(FLOAT_BYTES * size.dim),
+            f"{size.full:.4f}",
+            _with_interval(size.smec, size.ci),
+            f"{size.pca:.4f}",
+            f"{size.truncate:.4f}",
+            size.method,
+        ]
+        for size in validation.sizes
+    ]
+    print_table(["dim", "bytes", "full", "smec [95 % CI]", "pca", "truncation", "ships"], [rows])
+
+
+def print_evaluation(evaluation: Evaluation, input_dim: int) -> None:
+    """Print the full vectors, then every method size by size."""
+    shown = [name for name in SHOWN if name in evaluation.full]
+    headline, rest = shown[0], shown[1:]
+    header = [
+        "method",
+        "dim",
+        "bytes",
+        f"{headline} [95 % CI]",
+        "change",
+        *(SHORT.get(n, n) for n in rest),
+        "p",
+    ]
+    full = ["full", str(input_dim), str(FLOAT_BYTES * input_dim)]
+    full += [_with_interval(evaluation.full[headline], evaluation.full_ci), ""]
+    full += [f"{evaluation.full[name]:.4f}" for name in rest] + [""]
+    sizes = sorted({result.dim for result in evaluation.results}, reverse=True)
+    groups = [[_row(r, evaluation.full, shown) for r in evaluation.results if r.dim == dim] for dim in sizes]
+    print_table(header, [[full], *groups])
+
+
+def _row(result: Result, full: Mapping[str, float], shown: Sequence[str]) -> list[str]:
+    headline = shown[0]
+    value, reference = result.metrics[headline], full[headline]
+    return [
+        f"{result.method} (fallback)" if result.fallback else result.method,
+        str(result.dim),
+        str(result.bytes),
+        _with_interval(value, result.ci),
+        f"{100 * (value / reference - 1):+.1f} %" if reference else "",
+        *(f"{result.metrics[name]:.4f}" for name in shown[1:]),
+        f"{result.p_vs_full:.4f}",
+    ]
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"

@@ -1,0 +1,110 @@
+"""``smec train``: a dataset folder becomes a compressor."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from smec.cli.options import AsJson, ConfigFile, DatasetFolder, Force, Output, Seed, Strict, parse_dims
+from smec.cli.tables import print_outcome
+from smec.errors import GateError
+
+if TYPE_CHECKING:
+    from smec.compressor import Compressor
+    from smec.config import Preset
+
+
+def train(
+    dataset: DatasetFolder,
+    output: Output,
+    dims: Annotated[
+        str | None, typer.Option(help="Sizes to serve, descending: 384,192,96. Default: D/2 to D/32.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="default, or paper: the method as published.")] = "default",
+    unsupervised: Annotated[
+        bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
+    ] = False,
+    config: ConfigFile = None,
+    seed: Seed = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted training of the same output.")
+    ] = False,
+    strict: Strict = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a compressor on the embeddings of a dataset folder.
+
+    Uses the judgements in qrels/train.tsv; part of the train queries is held out, and every size
+    that is not better than PCA and truncation on them falls back to the better of the two.
+    """
+    from smec.atomic import check_free
+    from smec.cli.progress import training_progress
+    from smec.config import build_config
+    from smec.data import Dataset
+    from smec.method.trainer import train as fit
+
+    check_free(output, force=force)
+    settings = build_config(
+        cast("Preset", preset),
+        supervised=not unsupervised,
+        file=config,
+        dims=None if dims is None else parse_dims(dims),
+        seed=seed,
+    )
+    began = time.monotonic()
+    opened = Dataset.open(dataset)
+    with training_progress() as progress:
+        compressor = fit(
+            opened, config=settings, checkpoint=checkpoint_folder(output), resume=resume, progress=progress
+        )
+    finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
+    if not as_json:
+        typer.echo(f"next:  smec evaluate {dataset} --model {output}")
+        typer.echo(
+            f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet --dim {compressor.dims[-1]}"
+        )
+
+
+def checkpoint_folder(output: Path) -> Path:
+    """Where an interrupted training of ``output`` is kept: beside it."""
+    return output.with_name(f"{output.name}.training")
+
+
+def finish(
+    compressor: Compressor, output: Path, *, strict: bool, force: bool, as_json: bool, seconds: float
+) -> None:
+    """Save a trained compressor and print what its gate measured.
+
+    Raises
+    ------
+    GateError
+        ``strict``, and a size fell back to a baseline: nothing is written.
+    """
+    if strict and compressor.fallbacks:
+        sizes = ", ".join(f"{dim} ({method})" for dim, method in compressor.fallbacks.items())
+        raise GateError(
+            f"{output}: not written: sizes not better than a baseline: {sizes}; --strict forbids it"
+        )
+    compressor.save(output, force=force)
+    if as_json:
+        typer.echo(json.dumps(summary(compressor, output, seconds)))
+        return
+    print_outcome(compressor)
+    typer.echo(f"saved: {output} ({', '.join(map(str, compressor.dims))} dims, {seconds:.0f} s)")
+
+
+def summary(compressor: Compressor, output: Path, seconds: float) -> dict[str, object]:
+    """Return the JSON of ``smec train`` and ``smec extend``."""
+    validation = compressor.manifest.validation
+    return {
+        "model": str(output),
+        "dims": list(compressor.dims),
+        "validation": None if validation is None else validation.model_dump(mode="json"),
+        "fallbacks": dict(compressor.fallbacks),
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,75 @@
+"""The no-harm gate: a size that is not better than PCA and truncation on held-out data ships the
+better of them (design section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smec.artefact import SizeMetrics, Validation
+from smec.evaluation.intervals import bootstrap_interval
+from smec.method.validation import HeldOut
+from smec.vectors import Float32Array
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Ways to make one size, as matrices from the originals (D, dim)."""
+
+    smec: Float32Array
+    fallbacks: Mapping[str, Float32Array]
+    """"pca" and "truncate" as they can be shipped for this size."""
+    rivals: Mapping[str, Float32Array]
+    """"pca" and "truncate" of the originals: what the size has to beat."""
+
+
+def judge(candidates: Mapping[int, Candidates], held_out: HeldOut, *, enabled: bool) -> Validation:
+    """Measure every size and decide what it ships.
+
+    Parameters
+    ----------
+    candidates : mapping
+        dim -> `Candidates`.
+    held_out : HeldOut
+    enabled : bool
+        Without the gate every size ships "smec"; the figures are the same.
+    """
+    full = float(held_out.full().mean())
+    sizes = tuple(_judge_size(dim, candidates[dim], held_out, full, enabled=enabled) for dim in candidates)
+    return Validation(metric=held_out.metric, queries=held_out.count, sizes=sizes)
+
+
+def _judge_size(
+    dim: int, candidates: Candidates, held_out: HeldOut, full: float, *, enabled: bool
+) -> SizeMetrics:
+    smec = held_out.scores(candidates.smec)
+    rivals = {name: held_out.scores(matrix) for name, matrix in candidates.rivals.items()}
+    method = "smec"
+    if enabled and not all(beats(smec, rival) for rival in rivals.values()):
+        fallbacks = {name: held_out.scores(matrix).mean() for name, matrix in candidates.fallbacks.items()}
+        method = max(fallbacks, key=lambda name: fallbacks[name])
+    return SizeMetrics(
+        dim=dim,
+        method=method,
+        full=full,
+        smec=float(smec.mean()),
+        ci=bootstrap_interval(smec),
+        pca=float(rivals["pca"].mean()),
+        truncate=float(rivals["truncate"].mean()),
+    )
+
+
+def beats(scores: Scores, rival: Scores) -> bool:
+    """Whether the mean paired gain is positive and exceeds its standard error.
+
+    The best check was chosen on the same held-out queries; with few of them some gain is luck,
+    and a gain within one standard error is not worth leaving PCA for.
+    """
+    gain = scores - rival
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else 0.0
+    return bool(gain.mean() > error)

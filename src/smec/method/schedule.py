@@ -1,0 +1,209 @@
+"""Runs the stages one after another, saves their state, and folds what they learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smec.config import TrainConfig
+from smec.method.stages import Stage, StagePlan
+from smec.method.validation import HeldOut
+from smec.training.checkpoint import Checkpoint
+from smec.training.loop import LoopState, Progress, optimise
+from smec.training.pool import Pool
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass
+class Learned:
+    """What the stages have made so far.
+
+    Attributes
+    ----------
+    layers : list of Tensor
+        Fresh: the (d_{k-1}, d_k) head of every finished stage. Nested: the one (D, d_1) layer.
+    stages : list of dict
+        Sizes, best step and validation curve of every finished stage.
+    """
+
+    layers: list[Tensor] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Schedule:
+    """A training as data: plans, start, checkpoint.
+
+    Parameters
+    ----------
+    plans : list of StagePlan
+    config : TrainConfig
+    pool : Pool
+    held_out : HeldOut
+    basis : Tensor of shape (D, w)
+        Takes originals to the coordinates of the first stage.
+    start : Tensor of shape (w, columns)
+        The first layer before training.
+    """
+
+    def __init__(
+        self,
+        plans: list[StagePlan],
+        config: TrainConfig,
+        pool: Pool,
+        held_out: HeldOut,
+        basis: Tensor,
+        start: Tensor,
+    ) -> None:
+        self._plans = plans
+        self._config = config
+        self._pool = pool
+        self._held_out = held_out
+        self._basis = basis
+        self._start = start
+
+    def run(self, checkpoint: Checkpoint, *, resume: bool, progress: OnProgress | None) -> Learned:
+        """Run what is left of the stages; the result is the same however often it was interrupted."""
+        learned, state, memory = self._restore(checkpoint) if resume else (Learned(), None, None)
+        for plan in self._plans[len(learned.stages) :]:
+            stage = self._stage(plan, learned)
+            if memory is not None:
+                stage.memory.rows = memory
+            state = state or LoopState(stage.parameters())
+            self._train(stage, state, learned, checkpoint, progress)
+            self._finish(stage, state, learned)
+            state = memory = None
+            checkpoint.save(_layers(learned), {"stages": learned.stages}, now=True)
+        return learned
+
+    def folded(self, learned: Learned) -> list[Tensor]:
+        """One (w_0, d) matrix per layer, from the originals: ``basis @ layer_1 @ ... @ layer_k``."""
+        matrices, product = [], self._basis
+        for layer in learned.layers:
+            product = product @ layer
+            matrices.append(product)
+        return matrices
+
+    def _stage(self, plan: StagePlan, learned: Learned) -> Stage:
+        nested = self._config.layers == "nested"
+        before = self._basis
+        for layer in [] if nested else learned.layers:
+            before = before @ layer
+        if nested:
+            layer = learned.layers[0] if learned.layers else self._start
+        else:
+            layer = torch.eye(plan.columns) if learned.layers else self._start
+        documents, queries = self._pool.documents @ before, self._pool.queries @ before
+        return Stage(plan, self._config, self._pool, documents, queries, layer)
+
+    def _before(self, learned: Learned) -> Tensor:
+        matrices = self.folded(learned) if self._config.layers == "fresh" else []
+        return matrices[-1] if matrices else self._basis
+
+    def _train(
+        self,
+        stage: Stage,
+        state: LoopState,
+        learned: Learned,
+        checkpoint: Checkpoint,
+        progress: OnProgress | None,
+    ) -> None:
+        before = self._before(learned)
+
+        def score(parameters: Any) -> float:
+            matrix = (before @ stage.matrix(parameters)).numpy()
+            values = [self._held_out.scores(matrix[:, :size]).mean() for size in stage.plan.served]
+            return float(sum(values) / len(values))
+
+        def on_check() -> None:
+            tensors = _layers(learned) | _loop_tensors(state) | {"memory": stage.memory.rows}
+            checkpoint.save(tensors, {"stages": learned.stages, "loop": _loop_numbers(state)})
+
+        def on_step(state: LoopState) -> None:
+            if progress is not None:
+                progress(self._tick(stage.plan, state))
+
+        optimise(
+            state,
+            stage.loss,
+            score,
+            self._config.optimiser,
+            self._config.validation,
+            steps=stage.plan.steps,
+            on_check=on_check,
+            on_step=on_step,
+        )
+
+    def _tick(self, plan: StagePlan, state: LoopState) -> Progress:
+        return Progress(
+            stage=plan.number + 1,
+            stages=len(self._plans),
+            sizes=plan.sizes,
+            step=state.step,
+            steps=plan.steps,
+            loss=state.loss,
+            score=state.history[-1][1] if state.history else None,
+            metric=self._held_out.metric,
+        )
+
+    def _finish(self, stage: Stage, state: LoopState, learned: Learned) -> None:
+        matrix = stage.matrix(state.best)
+        if self._config.layers == "nested":
+            learned.layers = [matrix]
+        else:
+            learned.layers.append(matrix[:, : stage.plan.sizes[-1]])
+        learned.stages.append(
+            {
+                "sizes": list(stage.plan.sizes),
+                "steps": state.step,
+                "best_step": state.best_step,
+                "metric": self._held_out.metric,
+                "validation": [[step, round(score, 6)] for step, score in state.history],
+            }
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> tuple[Learned, LoopState | None, Tensor | None]:
+        loaded = checkpoint.load()
+        if loaded is None:
+            return Learned(), None, None
+        tensors, saved = loaded
+        count = sum(name.startswith("layer.") for name in tensors)
+        learned = Learned([tensors[f"layer.{n}"] for n in range(count)], saved["stages"])
+        if "loop" not in saved:
+            return learned, None, None
+        return learned, _loop_state(tensors, saved["loop"]), tensors["memory"]
+
+
+def _layers(learned: Learned) -> dict[str, Tensor]:
+    return {f"layer.{number}": layer for number, layer in enumerate(learned.layers)}
+
+
+def _loop_tensors(state: LoopState) -> dict[str, Tensor]:
+    tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    for name, moments in state.moments.items():
+        tensors |= {f"moment/{name}/{key}": tensor for key, tensor in moments.items()}
+    return tensors
+
+
+def _loop_numbers(state: LoopState) -> dict[str, Any]:
+    names = ("step", "loss", "best_step", "best_score", "history")
+    return {name: getattr(state, name) for name in names}
+
+
+def _loop_state(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> LoopState:
+    state = LoopState({})
+    for name, tensor in tensors.items():
+        kind, *rest = name.split("/")
+        if kind == "parameter":
+            state.parameters[rest[0]] = tensor
+        elif kind == "best":
+            state.best[rest[0]] = tensor
+        elif kind == "moment":
+            state.moments.setdefault(rest[0], {})[rest[1]] = tensor
+    history = [(int(step), float(score)) for step, score in numbers["history"]]
+    return replace(state, **{**numbers, "history": history})

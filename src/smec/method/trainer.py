@@ -1,0 +1,219 @@
+"""``train``: from a dataset to a compressor."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from smec import __version__
+from smec.artefact import Validation
+from smec.baselines.pca import principal_axes, second_moment
+from smec.compressor import Block, Compressor
+from smec.config import Preset, TrainConfig, build_config
+from smec.data import Dataset
+from smec.encoder import check_dims, default_dims
+from smec.method.gate import Candidates, judge
+from smec.method.schedule import OnProgress, Schedule
+from smec.method.stages import plan_stages
+from smec.method.validation import HeldOut
+from smec.training.checkpoint import Checkpoint
+from smec.training.pool import Pool, build_pool
+from smec.vectors import Float32Array
+
+CANARIES = 16
+
+
+def train(
+    dataset: Dataset | str | Path,
+    *,
+    dims: Sequence[int] | None = None,
+    preset: Preset = "default",
+    supervised: bool = True,
+    seed: int | None = None,
+    config: TrainConfig | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: OnProgress | None = None,
+) -> Compressor:
+    """Train a compressor on embeddings that exist already.
+
+    Parameters
+    ----------
+    dataset : Dataset or path of a dataset folder
+        Its train split is used, never another one; without labels only its corpus.
+    dims : sequence of int, optional
+        Sizes to serve, descending; D/2 to D/32 by default.
+    preset : {"default", "paper"}
+    supervised : bool
+        Learn from the train qrels; otherwise from the corpus alone.
+    seed : int, optional
+        Same seed, data and machine: the same bytes.
+    config : TrainConfig, optional
+        In place of ``dims``, ``preset``, ``supervised`` and ``seed``.
+    checkpoint : path, optional
+        File for the state of an unfinished training; removed at the end.
+    resume : bool
+        Go on from ``checkpoint`` if it exists.
+    progress : callable, optional
+        Given a `Progress` after every step.
+
+    Raises
+    ------
+    DataError
+        The dataset cannot be used: see `Dataset`; fewer than four judged train queries.
+    ConfigError
+        Sizes above D or not descending, or a checkpoint of another training.
+    MissingExtraError
+        torch or ir-measures is not installed: ``pip install 'smec[train]'``.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    config = config or build_config(
+        preset, supervised=supervised, dims=tuple(dims) if dims is not None else None, seed=seed
+    )
+    sizes = check_dims(config.dims or default_dims(dataset.dim), dataset.dim)
+    config = config.model_copy(update={"dims": sizes})
+    data = fingerprints(dataset, config)
+    pool = build_pool(
+        dataset,
+        supervised=config.supervised,
+        seed=config.seed,
+        limit=config.pool,
+        validation=config.validation,
+    )
+    held_out = HeldOut(dataset, pool)
+    moment = second_moment(dataset.corpus.vectors)
+    axes = principal_axes(moment)
+    schedule = _schedule(config, sizes, pool, held_out, axes, moment)
+    state = Checkpoint(
+        Path(checkpoint) if checkpoint is not None else None,
+        {"config": config.model_dump(mode="json"), "data": data},
+    )
+    learned = schedule.run(state, resume=resume, progress=progress)
+    matrices = [np.ascontiguousarray(matrix.numpy()) for matrix in schedule.folded(learned)]
+    smec = {dim: matrices[0 if config.layers == "nested" else n][:, :dim] for n, dim in enumerate(sizes)}
+    baselines = {"pca": axes.astype(np.float32), "truncate": np.eye(dataset.dim, dtype=np.float32)}
+    candidates = {dim: _candidates(dim, smec[dim], baselines) for dim in sizes}
+    validation = judge(candidates, held_out, enabled=config.validation.gate)
+    heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
+    blocks = _blocks(candidates, validation, heads)
+    compressor = _assemble(dataset, config, blocks, validation, learned.stages, data)
+    state.discard()
+    return compressor
+
+
+def _schedule(
+    config: TrainConfig,
+    sizes: tuple[int, ...],
+    pool: Pool,
+    held_out: HeldOut,
+    axes: np.ndarray[Any, np.dtype[np.float64]],
+    moment: np.ndarray[Any, np.dtype[np.float64]],
+) -> Schedule:
+    plans = plan_stages(config, len(axes), sizes)
+    scale = np.ones(len(axes))
+    if config.start == "pca":
+        energy = np.einsum("ij,ij->j", axes, moment @ axes)
+        scale = (np.maximum(energy, 1e-9) / energy[0]) ** (-config.tempering / 2)
+    basis = axes if config.start == "pca" else np.eye(len(axes))
+    start = np.diag(scale)[:, : plans[0].columns]
+    return Schedule(
+        plans,
+        config,
+        pool,
+        held_out,
+        torch.from_numpy(basis.astype(np.float32)),
+        torch.from_numpy(start.astype(np.float32)),
+    )
+
+
+def _candidates(dim: int, smec: Float32Array, baselines: Mapping[str, Float32Array]) -> Candidates:
+    matrices = {name: matrix[:, :dim] for name, matrix in baselines.items()}
+    return Candidates(smec=smec, fallbacks=matrices, rivals=matrices)
+
+
+def _blocks(
+    candidates: Mapping[int, Candidates], validation: Validation, heads: Sequence[Float32Array]
+) -> list[Block]:
+    """One block per nested family of sizes: the learned matrix, each fallback, each fresh layer."""
+    methods = {size.dim: size.method for size in validation.sizes}
+    dims = list(methods)
+    families: dict[object, list[int]] = {}
+    for dim, method in methods.items():
+        family = dim if heads and method == "smec" else method
+        families.setdefault(family, []).append(dim)
+    blocks = []
+    for family in families.values():
+        dim, method = family[0], methods[family[0]]
+        chosen = candidates[dim]
+        matrix = chosen.smec if method == "smec" else chosen.fallbacks[method]
+        place = dims.index(dim)
+        # A head takes the stored vectors of the stage before: of no use where those fell back.
+        follows = bool(heads) and method == "smec" and place > 0 and methods[dims[place - 1]] == "smec"
+        blocks.append(
+            Block(
+                matrix=np.ascontiguousarray(matrix),
+                dims=tuple(family),
+                method=method,
+                head=np.ascontiguousarray(heads[place]) if follows else None,
+                head_dim=dims[place - 1] if follows else None,
+            )
+        )
+    return blocks
+
+
+def _assemble(
+    dataset: Dataset,
+    config: TrainConfig,
+    blocks: list[Block],
+    validation: Validation,
+    stages: list[dict[str, Any]],
+    data: dict[str, str],
+) -> Compressor:
+    rows = np.random.default_rng([config.seed, 4]).permutation(len(dataset.corpus))[:CANARIES]
+    rows.sort()
+    return Compressor.assemble(
+        blocks,
+        {
+            "smec_version": __version__,
+            "canary_ids": tuple(dataset.corpus.ids[row] for row in rows),
+            "preset": config.preset,
+            "supervised": config.supervised,
+            "training": config.model_dump(mode="json"),
+            "stages": tuple(stages),
+            "data": data,
+            "validation": validation,
+            "libraries": libraries(),
+        },
+        dataset.corpus.vectors[rows],
+        corpus_mean(dataset),
+    )
+
+
+def corpus_mean(dataset: Dataset) -> Float32Array:
+    """Mean of the unit-length corpus (D,)."""
+    from smec.baselines.pca import mean_direction
+
+    return mean_direction(dataset.corpus.vectors).astype(np.float32)
+
+
+def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:
+    """Name and sha256 of what the training may look at."""
+    hashes = dataset.fingerprint("train") if config.supervised else dataset.fingerprint()
+    return {"name": dataset.name, **hashes}
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what computed the artefact."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "torch", "safetensors", "ir-measures", "scipy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,69 @@
+"""Scores a projection on what was held out; early stopping and the gate see only this."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smec.data import Dataset
+from smec.evaluation.metrics import Scorer
+from smec.evaluation.neighbours import overlap, without_own
+from smec.evaluation.search import exact_search, trec_tie_order
+from smec.training.pool import Pool
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise
+
+DEPTH = 10
+
+
+class HeldOut:
+    """nDCG@10 of the held-out train queries, or without labels overlap@10 of held-out vectors.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    pool : Pool
+        Its documents are the corpus that is searched.
+    """
+
+    metric: Literal["ndcg@10", "overlap@10"]
+
+    def __init__(self, dataset: Dataset, pool: Pool) -> None:
+        self._pool = pool
+        self._documents: Float32Array = pool.documents.numpy()
+        ids = dataset.corpus.ids
+        if pool.held_out is not None:
+            self.metric = "ndcg@10"
+            self._queries = normalise(pool.held_out.vectors)
+            self._scorer = Scorer(pool.held_out, ids)
+            # Ranks of the whole corpus, made ranks within the pool.
+            self._tie_order: IntArray = np.argsort(np.argsort(trec_tie_order(ids)[pool.rows]))
+        else:
+            self.metric = "overlap@10"
+            self._queries = self._documents[pool.held_out_rows]
+            self._tie_order = np.arange(len(pool.rows))
+            self._full = self._search(self._documents, self._queries)
+
+    @property
+    def count(self) -> int:
+        """Held-out queries or vectors."""
+        return len(self._queries)
+
+    def full(self) -> NDArray[np.float64]:
+        """Scores of the full vectors, one per held-out query."""
+        return self._score(self._documents, self._queries)
+
+    def scores(self, matrix: FloatArray) -> NDArray[np.float64]:
+        """Scores of the vectors ``normalise(x @ matrix)``, matrix of shape (D, d), one per query."""
+        return self._score(normalise(self._documents @ matrix), normalise(self._queries @ matrix))
+
+    def _score(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
+        if self._pool.held_out is None:
+            return overlap(self._full, self._search(documents, queries))
+        scores, rows = exact_search(documents, queries, DEPTH, tie_order=self._tie_order)
+        return self._scorer(self._pool.rows[rows], scores)["nDCG@10"]
+
+    def _search(self, documents: Float32Array, queries: Float32Array) -> IntArray:
+        rows = exact_search(documents, queries, DEPTH + 1)[1]
+        return without_own(rows, self._pool.held_out_rows, DEPTH)

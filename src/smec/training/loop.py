@@ -1,0 +1,133 @@
+"""One plain loop: step, check, keep the best, stop early. It knows no method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from smec.config import OptimiserConfig, ValidationConfig
+from smec.errors import DataError
+
+WARM_UP = 20
+"""Steps over which the learning rate rises."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands; given to the caller after every step."""
+
+    stage: int
+    """From 1."""
+    stages: int
+    sizes: tuple[int, ...]
+    """Sizes in the stage's loss."""
+    step: int
+    steps: int
+    loss: float
+    """NaN before the first step."""
+    score: float | None
+    """Of the last check."""
+    metric: str
+
+
+@dataclass
+class LoopState:
+    """All that a stage needs to go on where it stopped, bit for bit."""
+
+    parameters: dict[str, Tensor]
+    step: int = 0
+    loss: float = math.nan
+    best_step: int = -1
+    best_score: float = -math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """AdamW's first and second moments and step count, by parameter."""
+    history: list[tuple[int, float]] = field(default_factory=list)
+    """Step and validation score of each check."""
+
+
+def optimise(
+    state: LoopState,
+    loss_at: Callable[[Mapping[str, Tensor], int], Tensor],
+    score: Callable[[Mapping[str, Tensor]], float],
+    optimiser: OptimiserConfig,
+    validation: ValidationConfig,
+    *,
+    steps: int,
+    on_check: Callable[[], None],
+    on_step: Callable[[LoopState], None],
+) -> None:
+    """Minimise ``loss_at`` with AdamW; ``state.best`` ends as the parameters of the best check.
+
+    Step 0 is checked too, so that a training that only harms ends where it started.
+
+    Parameters
+    ----------
+    state : LoopState
+        Changed in place.
+    loss_at : callable
+        (parameters, step) -> scalar loss; must depend on nothing else that changes.
+    score : callable
+        Parameters -> validation score, higher is better.
+    steps : int
+        Length of the learning rate's schedule.
+    on_check : callable
+        Called after each check, when ``state`` is whole: the place to save it.
+    on_step : callable
+        Called after each step.
+
+    Raises
+    ------
+    DataError
+        The loss is not finite.
+    """
+    leaves = {name: tensor.requires_grad_() for name, tensor in state.parameters.items()}
+    adam = torch.optim.AdamW(
+        list(leaves.values()), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay
+    )
+    for name, leaf in leaves.items():
+        adam.state[leaf] = state.moments.setdefault(name, {})
+    while True:
+        # A resumed state has been checked at its step already.
+        if state.step % validation.every == 0 or state.step == steps:
+            if not state.history or state.history[-1][0] != state.step:
+                _check(state, leaves, score)
+                on_check()
+            if state.step == steps or _stale(state, validation):
+                return
+        for group in adam.param_groups:
+            group["lr"] = optimiser.learning_rate * _schedule(state.step, steps)
+        loss = loss_at(leaves, state.step)
+        if not torch.isfinite(loss):
+            raise DataError(
+                f"the loss became {loss.item()} at step {state.step}; lower optimiser.learning_rate"
+            )
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        state.step += 1
+        state.loss = loss.item()
+        on_step(state)
+
+
+def _check(
+    state: LoopState, leaves: Mapping[str, Tensor], score: Callable[[Mapping[str, Tensor]], float]
+) -> None:
+    with torch.no_grad():
+        value = score(leaves)
+    state.history.append((state.step, value))
+    if value > state.best_score:
+        state.best_score, state.best_step = value, state.step
+        state.best = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+
+
+def _stale(state: LoopState, validation: ValidationConfig) -> bool:
+    return state.step - state.best_step >= validation.patience * validation.every
+
+
+def _schedule(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -1,0 +1,54 @@
+"""A compressor of every kind of block: nested sizes, a size with a head, a size given to PCA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smec.compressor import Block, Compressor
+from smec.data import Embeddings
+from smec.vectors import Float32Array, normalise
+
+WIDTH = 16
+DIMS = (8, 4, 2, 1)
+
+
+def corpus(rows: int = 60, seed: int = 3) -> Float32Array:
+    """Vectors around a common direction, as those of one embedding model are."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal((rows, WIDTH)) + 2).astype(np.float32)
+
+
+def embeddings(name: str = "corpus", seed: int = 3) -> Embeddings:
+    return Embeddings([f"d{row}" for row in range(60)], corpus(seed=seed), name=name)
+
+
+def compressor() -> Compressor:
+    """Sizes 8 and 4 are prefixes of one matrix, 2 is made from 4 by a head, 1 is PCA's."""
+    rng = np.random.default_rng(7)
+    square = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0].astype(np.float32)
+    head = rng.standard_normal((4, 2)).astype(np.float32)
+    sizes = [
+        {"dim": dim, "method": "pca" if dim == 1 else "smec", "full": 0.8, "pca": 0.6125, "truncate": 0.4321}
+        | {"smec": 0.5 + dim / 40, "ci": (0.4 + dim / 40, 0.6 + dim / 40)}
+        for dim in DIMS
+    ]
+    return Compressor.assemble(
+        [
+            Block(square[:, :8], (8, 4), "smec"),
+            Block(np.ascontiguousarray(square[:, :4] @ head), (2,), "smec", head, 4),
+            Block(np.ascontiguousarray(square[:, 9:10]), (1,), "pca"),
+        ],
+        {
+            "smec_version": "0.1.0",
+            "source_model": "all-test-v1",
+            "preset": "default",
+            "supervised": True,
+            "training": {"seed": 5},
+            "data": {"name": "small", "corpus": "c0ffee"},
+            "libraries": {"numpy": np.__version__},
+            "canary_ids": ("d0", "d1", "d2"),
+            "validation": {"metric": "ndcg@10", "queries": 40, "sizes": sizes},
+        },
+        canaries=corpus()[:3],
+        mean=normalise(corpus()).mean(axis=0),
+    )

@@ -1,0 +1,74 @@
+"""One validated configuration: presets, files over them, arguments over those, faults in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smec import TrainConfig
+from smec.config import build_config, parsed
+from smec.errors import ConfigError
+
+
+def written(folder: Path, document: object) -> Path:
+    (folder / "config.json").write_text(json.dumps(document), "utf-8")
+    return folder / "config.json"
+
+
+def test_the_default_preset_is_the_default_of_every_field() -> None:
+    assert build_config() == TrainConfig()
+    assert build_config("default", dims=None, seed=None) == TrainConfig()
+
+
+def test_the_paper_preset_is_the_published_method() -> None:
+    paper = build_config("paper")
+    assert (paper.preset, paper.start, paper.layers, paper.selection) == ("paper", "identity", "fresh", "ads")
+    assert (paper.rank.loss, paper.memory.loss) == ("pairwise", "absolute")
+
+
+def test_a_file_overlays_the_preset_and_arguments_overlay_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, {"seed": 3, "dims": [8, 4], "memory": {"size": 64}, "optimiser": {"steps": 7}})
+    config = build_config("paper", file=file, seed=9)
+    assert (config.seed, config.dims, config.optimiser.steps) == (9, (8, 4), 7)
+    assert (config.memory.size, config.memory.loss, config.memory.weight) == (64, "absolute", 1.0)
+
+
+def test_a_config_survives_its_json() -> None:
+    config = build_config("paper", dims=(8, 4), supervised=False)
+    assert parsed(TrainConfig, json.loads(config.model_dump_json()), "manifest") == config
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"optimizer": {"steps": 5}}, "configuration: optimizer: Extra inputs"),
+        ({"optimiser": {"steps": 0}}, "configuration: optimiser.steps: Input should be greater"),
+        ({"memory": {"loss": "l2"}}, "configuration: memory.loss: Input should be"),
+        ({"schedule": "joint", "selection": "ads"}, "configuration: as a whole: .*'joint'"),
+        ({"start": "identity", "tempering": 0.5}, "tempering scales principal axes"),
+        ({"supervised": False, "memory": {"loss": "none"}}, "the memory loss is the only one"),
+        ([1], "must be a JSON object"),
+    ],
+)
+def test_faults_are_named_in_one_line(tmp_path: Path, document: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        build_config(file=written(tmp_path, document))
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_and_unknown_presets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json: cannot be read: No such file"):
+        build_config(file=tmp_path / "none.json")
+    (tmp_path / "cut.json").write_text('{"seed": ')
+    with pytest.raises(ConfigError, match=r"cut\.json: not a JSON file"):
+        build_config(file=tmp_path / "cut.json")
+    with pytest.raises(ConfigError, match="preset 'fast' is unknown; there are default, paper"):
+        build_config("fast")  # type: ignore[arg-type]
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        TrainConfig().seed = 4  # type: ignore[misc]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
-from small_compressor import compressor
 
+from small_compressor import compressor
 from smec import Compressor
 from smec.artefact import CARD_FILE, CONFIG_FILE, TENSORS_FILE, tensors_hash
 from smec.errors import ArtefactError, OutputError
@@ -47,11 +47,17 @@ def drop_a_tensor(model: Path) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no manifest": (lambda m: (m / CONFIG_FILE).unlink(), "not a compressor folder"),
     "no tensors": (lambda m: (m / TENSORS_FILE).unlink(), f"{TENSORS_FILE} is missing"),
-    "foreign manifest": (lambda m: (m / CONFIG_FILE).write_text('{"model_type": "bert"}'), "not a smec compressor"),
+    "foreign manifest": (
+        lambda m: (m / CONFIG_FILE).write_text('{"model_type": "bert"}'),
+        "not a smec compressor",
+    ),
     "manifest of another shape": (lambda m: (m / CONFIG_FILE).write_text("[1, 2]"), "not a smec compressor"),
     "cut manifest": (lambda m: cut(m / CONFIG_FILE), "not readable JSON"),
     "binary manifest": (lambda m: (m / CONFIG_FILE).write_bytes(b"\xff\xfe\x00"), "not readable JSON"),
-    "newer version": (lambda m: edit(m / CONFIG_FILE, format_version=99), "format version 99, this smec reads 1"),
+    "newer version": (
+        lambda m: edit(m / CONFIG_FILE, format_version=99),
+        "format version 99, this smec reads 1",
+    ),
     "wrong field": (lambda m: edit(m / CONFIG_FILE, input_dim="wide"), "field input_dim"),
     "unknown field": (lambda m: edit(m / CONFIG_FILE, secret=1), "field secret"),
     "cut tensors": (lambda m: cut(m / TENSORS_FILE), "not a readable safetensors file"),

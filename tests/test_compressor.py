@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from small_compressor import DIMS, WIDTH, compressor, corpus
 
+from small_compressor import DIMS, WIDTH, compressor, corpus
 from smec import Compressor
 from smec.artefact import tensors_hash
 from smec.encoder import Encoder
@@ -26,7 +26,8 @@ USABLE = arrays(np.float64, (3, WIDTH), elements=st.floats(-100, 100)).filter(
 
 
 def unit(rows: FloatArray) -> FloatArray:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    shortened: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return shortened
 
 
 @pytest.mark.parametrize("dim", DIMS)
@@ -99,7 +100,7 @@ def test_what_cannot_be_made_from_stored_vectors_is_refused() -> None:
     small = compressor()
     with pytest.raises(ConfigError, match=r"size 1 \(pca\) cannot be made from stored vectors of 8 dims"):
         small.shrink(small.encode(corpus(), 8), 1)
-    with pytest.raises(ConfigError, match="size 8 .* cannot be made"):
+    with pytest.raises(ConfigError, match=r"size 8 .* cannot be made"):
         small.shrink(small.encode(corpus(), 4), 8)
     with pytest.raises(DataError, match="vectors have 16 dims, but compressed ones have 8, 4, 2, 1"):
         small.shrink(corpus(), 4)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from small_compressor import compressor, corpus, embeddings
 
+from small_compressor import compressor, corpus, embeddings
 from smec import verify
 from smec.compressor import CANARY_OUTPUTS, Compressor
 from smec.data import Embeddings
@@ -26,9 +26,7 @@ def test_outputs_that_are_no_longer_computed_fail() -> None:
     whole = compressor()
     name = CANARY_OUTPUTS.format(dim=4)
     changed = {**whole.tensors, name: whole.tensors[name] + np.float32(1e-3)}
-    (check,) = verify(
-        Compressor([whole.block(8), whole.block(2), whole.block(1)], whole.manifest, changed)
-    )
+    (check,) = verify(Compressor([whole.block(8), whole.block(2), whole.block(1)], whole.manifest, changed))
     assert not check.passed
     assert "differ from the stored outputs by at most 1.0e-03" in check.detail
 

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 from smec.atomic import replacing
 from smec.errors import ArtefactError
 
-FORMAT = "smec-compressor"
+FORMAT: Literal["smec-compressor"] = "smec-compressor"
 FORMAT_VERSION = 1
 TENSORS_FILE = "compressor.safetensors"
 CONFIG_FILE = "config.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -95,7 +96,7 @@ def check_dims(dims: tuple[int, ...], input_dim: int) -> tuple[int, ...]:
     """Return ``dims`` if they are descending sizes from 1 to ``input_dim``, else ConfigError."""
     if not dims:
         raise ConfigError("dims: name at least one size")
-    if any(a <= b for a, b in zip(dims, dims[1:], strict=False)):
+    if any(a <= b for a, b in pairwise(dims)):
         raise ConfigError(f"dims: sizes must descend without repeats, got {','.join(map(str, dims))}")
     if dims[-1] < 1 or dims[0] > input_dim:
         raise ConfigError(

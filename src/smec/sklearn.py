@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smec.encoder import default_dims
+from smec.encoder import default_dims, served
 from smec.errors import ConfigError, DataError, MissingExtraError
 
 try:
@@ -107,7 +107,10 @@ class EmbeddingCompressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return tags
 
     def _sizes(self, input_dim: int) -> Sequence[int] | None:
-        if self.dims is not None or self.dim is None:
+        if self.dim is None:
+            return self.dims
+        if self.dims is not None:
+            served(self.dim, tuple(self.dims), "dims")
             return self.dims
         return [*(size for size in default_dims(input_dim) if size > self.dim), self.dim]
 

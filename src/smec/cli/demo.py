@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import shutil
-import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from smec.cli.tables import print_table
+from smec.errors import OutputError
 
+if TYPE_CHECKING:
     from smec.compressor import Compressor
     from smec.data import Dataset
     from smec.demo.searches import Hit, Search
     from smec.evaluation.results import Evaluation, Result
 
-WIDTH = 100
 SEED = 0
-SHOWN_DIM = 24
-SHOWN_QUESTIONS = (75, 150, 225)
+SMALL = 24
+"""The size that is compressed to and searched with."""
+
+QUESTIONS = (75, 150, 225)
 """At a quarter, half and three quarters of the test questions: nobody picked them."""
 
-DATA, MODEL, COMPRESSED = "medquad", "model", f"corpus-{SHOWN_DIM}.parquet"
+DATA, MODEL, COMPRESSED = "medquad", "model", f"corpus-{SMALL}.parquet"
+COLUMN = 48
 
 
 def demo(
@@ -32,31 +34,36 @@ def demo(
         Path, typer.Option("--output", "-o", help="Folder to write; one that the demo wrote is replaced.")
     ] = Path("smec-demo"),
 ) -> None:
-    """Train on 1,200 questions on health, compare and search: about a minute."""
-    from rich.console import Console
-
+    """Train, compare and search on the data that comes with smec: about a minute."""
     from smec.demo import demo_dataset
     from smec.demo.searches import searches
 
     _check_output(output)
-    dataset, log = demo_dataset(), Console(stderr=True, highlight=False)
-    compressor = _train(dataset, log)
-    with log.status("comparing with PCA and truncation on 300 held-out questions"):
-        evaluation = _evaluate(dataset, compressor)
+    dataset = demo_dataset()
+    typer.echo(f"MedQuAD, {len(dataset.corpus):,} answers, {dataset.dim} dims: training ...", err=True)
+    compressor = _train(dataset)
+    typer.echo("comparing with PCA and truncation on questions not seen in training ...", err=True)
+    evaluation = _evaluate(dataset, compressor)
     _write(output, compressor)
-    terminal = sys.stdout.isatty()
-    console = Console(highlight=False, width=min(WIDTH, Console().width) if terminal else WIDTH)
-    console.print(_sizes(evaluation, dataset.corpus.vectors.itemsize, dataset.dim))
-    for line in _remarks(evaluation, compressor):
-        console.print(line)
-    for search in searches(dataset, compressor, SHOWN_DIM, SHOWN_QUESTIONS):
-        console.print(_side_by_side(search, dataset.dim))
-    _next_steps(console, output)
+    _print_sizes(evaluation, dataset, compressor)
+    for search in searches(dataset, compressor, SMALL, QUESTIONS):
+        _print_search(search, dataset.dim)
+    typer.echo(NEXT.format(output=output, data=DATA, model=MODEL, compressed=COMPRESSED, small=SMALL))
+
+
+NEXT = """\
+Written to {output}/
+  {model:<20} the compressor: 'smec inspect {output}/{model}' tells what is in it
+  {compressed:<20} the corpus, compressed to {small} dims of float16
+  {data:<20} the dataset folder, to see how one looks
+
+With data of your own, in a folder like {output}/{data}:
+  smec train MY-DATASET -o MY-MODEL                    add --unsupervised where there are no qrels
+  smec evaluate MY-DATASET --model MY-MODEL
+  smec compress MY-MODEL EMBEDDINGS.parquet -o SMALL.parquet --dim {small} --codec float16"""
 
 
 def _check_output(output: Path) -> None:
-    from smec.errors import OutputError
-
     if not output.exists():
         return
     if not output.is_dir():
@@ -64,16 +71,15 @@ def _check_output(output: Path) -> None:
     foreign = sorted({path.name for path in output.iterdir()} - {DATA, MODEL, COMPRESSED})
     if foreign:
         raise OutputError(
-            f"{output}: holds {foreign[0]!r}, which is not of the demo; name another with --output"
+            f"{output}: holds {foreign[0]!r}, not of the demo; name another folder with --output"
         )
 
 
-def _train(dataset: Dataset, log: Console) -> Compressor:
+def _train(dataset: Dataset) -> Compressor:
     from smec.cli.progress import training_progress
     from smec.method.trainer import train
 
-    log.print(f"{len(dataset.corpus):,} answers of MedQuAD, {dataset.dim} dims; training on 1,200 questions")
-    with training_progress(log) as progress:
+    with training_progress() as progress:
         return train(dataset, seed=SEED, progress=progress)
 
 
@@ -93,31 +99,29 @@ def _write(output: Path, compressor: Compressor) -> None:
     with replacing(output, force=True, folder=True) as folder, demo_folder() as data:
         shutil.copytree(data, folder / DATA)
         compressor.save(folder / MODEL)
-        compress(compressor, data / "corpus.parquet", folder / COMPRESSED, dim=SHOWN_DIM, codec="float16")
+        compress(compressor, data / "corpus.parquet", folder / COMPRESSED, dim=SMALL, codec="float16")
 
 
-def _sizes(evaluation: Evaluation, number_bytes: int, input_dim: int) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"nDCG@10 of {evaluation.queries} test questions, none seen in training")
-    for column in ("dims", "bytes", "smaller", "smec [95 % CI]", "against full", "PCA", "truncation"):
-        table.add_column(column, justify="right")
-    full = evaluation.full["nDCG@10"]
-    table.add_row(
-        str(input_dim), str(input_dim * number_bytes), "", _interval(full, evaluation.full_ci), "", "", ""
-    )
-    scores = {(result.method, result.dim): result for result in evaluation.results}
-    for result in (r for r in evaluation.results if r.method not in ("pca", "truncate")):
-        table.add_row(
-            str(result.dim),
-            str(result.dim * number_bytes),
-            f"{input_dim // result.dim}x",
-            _interval(_score(result), result.ci),
-            f"{100 * (_score(result) / full - 1):+.1f} %",
-            f"{_score(scores['pca', result.dim]):.3f}",
-            f"{_score(scores['truncate', result.dim]):.3f}",
-        )
-    return table
+def _print_sizes(evaluation: Evaluation, dataset: Dataset, compressor: Compressor) -> None:
+    full, number = evaluation.full["nDCG@10"], dataset.corpus.vectors.itemsize
+    by_size = {(result.method, result.dim): result for result in evaluation.results}
+    rows = [
+        [
+            str(dim),
+            str(dim * number),
+            f"{dataset.dim / dim:.0f}x",
+            _interval(_score(by_size[compressor.name, dim]), by_size[compressor.name, dim].ci),
+            f"{100 * (_score(by_size[compressor.name, dim]) / full - 1):+.1f} %",
+            f"{_score(by_size['pca', dim]):.3f}",
+            f"{_score(by_size['truncate', dim]):.3f}",
+            compressor.fallbacks.get(dim, "smec"),
+        ]
+        for dim in compressor.dims
+    ]
+    first = [str(dataset.dim), str(dataset.dim * number), "", _interval(full, evaluation.full_ci), *[""] * 4]
+    header = ["dims", "bytes", "smaller", "nDCG@10 [95 % CI]", "change", "PCA", "truncation", "ships"]
+    typer.echo(f"{evaluation.queries} test questions, none seen in training; bytes of a float16 vector")
+    print_table(header, [[first], rows])
 
 
 def _score(result: Result) -> float:
@@ -128,30 +132,14 @@ def _interval(score: float, ci: tuple[float, float]) -> str:
     return f"{score:.3f} [{ci[0]:.3f}, {ci[1]:.3f}]"
 
 
-def _remarks(evaluation: Evaluation, compressor: Compressor) -> list[str]:
-    kept = [f"{dim} dims ship {name}" for dim, name in compressor.fallbacks.items()]
-    gate = f"The gate, on held-out train questions: {', '.join(kept)}." if kept else ""
-    return [
-        line
-        for line in (gate, "Bytes are of one float16 vector, as the data has them.", "")
-        if line or not gate
-    ]
-
-
-def _side_by_side(search: Search, input_dim: int) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"“{search.question}”", width=WIDTH, title_justify="left")
-    for dim in (input_dim, SHOWN_DIM):
-        table.add_column(f"{dim} dims", ratio=1, no_wrap=True, overflow="ellipsis")
+def _print_search(search: Search, input_dim: int) -> None:
+    typer.echo(f"Question: {search.question}")
+    typer.echo(f"{f'  {input_dim} dims':<{COLUMN}}  {f'  {SMALL} dims'}")
     for full, small in zip(search.full, search.small, strict=True):
-        table.add_row(_marked(full), _marked(small))
-    return table
+        typer.echo(f"{_line(full):<{COLUMN}}  {_line(small)}")
+    typer.echo()
 
 
-def _marked(hit: Hit) -> str:
-    return f"{'✓' if hit.relevant else ' '} {hit.text}"
-
-
-def _next_steps(console: Console, output: Path) -> None:
-    console.print("x")
+def _line(hit: Hit) -> str:
+    mark = "✓" if hit.relevant else "-"
+    return f"{mark} {textwrap.shorten(hit.text, COLUMN - 2, placeholder=' …', break_on_hyphens=False)}"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from smec.cli.options import AsJson, ConfigFile, DatasetFolder, Force, Model, Output, Seed, Strict
 from smec.cli.train import finish
+
+if TYPE_CHECKING:
+    from smec.compressor import Compressor
+    from smec.config import Preset, TrainConfig
 
 
 def extend(
@@ -30,17 +35,21 @@ def extend(
     from smec.atomic import check_free
     from smec.cli.progress import training_progress
     from smec.compressor import Compressor
-    from smec.config import build_config
     from smec.data import Dataset
     from smec.method.extension import extend as add_size
 
     check_free(output, force=force)
     compressor = Compressor.load(model)
-    settings = (
-        None if config is None else build_config(supervised=compressor.manifest.supervised, file=config)
-    )
+    settings = None if config is None else _settings(compressor, config)
     began = time.monotonic()
     opened = Dataset.open(dataset)
     with training_progress() as progress:
         extended = add_size(compressor, opened, dim, config=settings, seed=seed, progress=progress)
     finish(extended, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
+
+
+def _settings(compressor: Compressor, file: Path) -> TrainConfig:
+    from smec.config import build_config
+
+    preset = cast("Preset", compressor.manifest.preset)
+    return build_config(preset, supervised=compressor.manifest.supervised, file=file)

@@ -28,8 +28,9 @@ def verify(
     from smec.verification import verify as check
 
     compressor = Compressor.load(model)
+    embeddings = None if data is None else read_vectors(data)
     typer.echo(f"ok    hash: the tensors have sha256 {compressor.fingerprint}")
-    checks = check(compressor, None if data is None else read_vectors(data))
+    checks = check(compressor, embeddings)
     for one in checks:
         typer.echo(f"{'ok   ' if one.passed else 'FAIL '} {one.name}: {one.detail}")
     failed = [one for one in checks if not one.passed]

@@ -6,10 +6,3 @@ from smec.errors import MissingExtraError
 
 if find_spec("torch") is None:
     raise MissingExtraError("torch", "train", "training")
-
-from smec.errors import MissingExtraError
-
-try:
-    import torch  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError("torch", "train", "training") from error

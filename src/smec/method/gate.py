@@ -1,5 +1,6 @@
 """The no-harm gate: a size that is not better than PCA and truncation on held-out data ships the
-better of them (design section 4)."""
+better of them (design section 4).
+"""
 
 from __future__ import annotations
 

@@ -89,14 +89,10 @@ class Schedule:
         return matrices
 
     def _stage(self, plan: StagePlan, learned: Learned) -> Stage:
-        nested = self._config.layers == "nested"
-        before = self._basis
-        for layer in [] if nested else learned.layers:
-            before = before @ layer
-        if nested:
-            layer = learned.layers[0] if learned.layers else self._start
-        else:
-            layer = torch.eye(plan.columns) if learned.layers else self._start
+        before = self._before(learned)
+        layer = self._start
+        if learned.layers:
+            layer = learned.layers[0] if self._config.layers == "nested" else torch.eye(plan.columns)
         documents, queries = self._pool.documents @ before, self._pool.queries @ before
         return Stage(plan, self._config, self._pool, documents, queries, layer)
 

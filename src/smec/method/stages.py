@@ -1,5 +1,6 @@
 """SMRL: sizes trained one after another, each stage with only its own two sizes in the loss
-(paper, section 3.2: ``L_k = L(x[1:D_{k-1}]) + L(x[1:D_k])``)."""
+(paper, section 3.2: ``L_k = L(x[1:D_{k-1}]) + L(x[1:D_k])``).
+"""
 
 from __future__ import annotations
 

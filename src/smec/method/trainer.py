@@ -13,7 +13,7 @@ import torch
 
 from smec import __version__
 from smec.artefact import Validation
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import mean_direction, principal_axes, second_moment
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
@@ -148,8 +148,8 @@ def _blocks(
         family = dim if heads and method == "smec" else method
         families.setdefault(family, []).append(dim)
     blocks = []
-    for family in families.values():
-        dim, method = family[0], methods[family[0]]
+    for members in families.values():
+        dim, method = members[0], methods[members[0]]
         chosen = candidates[dim]
         matrix = chosen.smec if method == "smec" else chosen.fallbacks[method]
         place = dims.index(dim)
@@ -158,7 +158,7 @@ def _blocks(
         blocks.append(
             Block(
                 matrix=np.ascontiguousarray(matrix),
-                dims=tuple(family),
+                dims=tuple(members),
                 method=method,
                 head=np.ascontiguousarray(heads[place]) if follows else None,
                 head_dim=dims[place - 1] if follows else None,
@@ -191,15 +191,8 @@ def _assemble(
             "libraries": libraries(),
         },
         dataset.corpus.vectors[rows],
-        corpus_mean(dataset),
+        mean_direction(dataset.corpus.vectors),
     )
-
-
-def corpus_mean(dataset: Dataset) -> Float32Array:
-    """Mean of the unit-length corpus (D,)."""
-    from smec.baselines.pca import mean_direction
-
-    return mean_direction(dataset.corpus.vectors).astype(np.float32)
 
 
 def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:

@@ -46,9 +46,7 @@ class Batches:
         self._pool = pool
         self._options = options
         self._key = [seed, 1, stage]
-        self._grades = [
-            dict(zip(rows.tolist(), grades.tolist(), strict=True)) for rows, grades in pool.positives
-        ]
+        self._of_row = np.zeros(len(pool.rows), dtype=np.float32)  # scratch: one query's grades
         self._anchors = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
 
     def draw(self, step: int) -> Batch:
@@ -78,6 +76,10 @@ class Batches:
         return int(rows[0]) if len(rows) == 1 else int(rng.choice(rows, p=grades / grades.sum()))
 
     def _grade_matrix(self, queries: IntArray, documents: IntArray) -> Tensor:
-        columns = documents.tolist()
-        rows = [[self._grades[query].get(document, 0.0) for document in columns] for query in queries]
-        return torch.tensor(rows, dtype=torch.float32)
+        matrix = np.empty((len(queries), len(documents)), dtype=np.float32)
+        for place, query in enumerate(queries):
+            rows, grades = self._pool.positives[query]
+            self._of_row[rows] = grades
+            matrix[place] = self._of_row[documents]
+            self._of_row[rows] = 0
+        return torch.from_numpy(matrix)

@@ -1,0 +1,62 @@
+"""Regenerate ``docs/cli.md`` from the commands themselves: ``python benchmarks/make_cli_docs.py``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from smec.cli.main import app
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+
+INTRODUCTION = """\
+# Command line
+
+<!-- Made by `python benchmarks/make_cli_docs.py`; a test compares it with the commands. -->
+
+Results go to stdout, progress and messages to stderr. An error is one line that names the file
+and the row, column or id, and says what to do.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 2 | unusable input, output or arguments, or a failed check |
+| 3 | `--strict`, and a size fell back to a baseline; nothing was written |
+| 130 | interrupted; `smec train --resume` goes on |
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return "\n".join([INTRODUCTION, *(section(name, command) for name, command in commands.items())])
+
+
+def section(name: str, command: Any) -> str:
+    """One command: how it is called, what it does, its arguments and options."""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    required = [f"{p.opts[0]} {p.name.upper()}" for p in options if p.required]
+    call = " ".join(["smec", name, *(p.metavar for p in arguments), *required, "[OPTIONS]"])
+    rows = [f"| `{p.metavar}` | {escaped(p.help)} |" for p in arguments]
+    rows += [f"| {', '.join(f'`{o}`' for o in p.opts)} | {escaped(p.help)}{default(p)} |" for p in options]
+    lines = [f"## smec {name}", "", f"    {call}", "", *command.help.splitlines(), ""]
+    return "\n".join([*lines, "| | |", "|---|---|", *rows, ""])
+
+
+def escaped(text: str) -> str:
+    """Without Markdown's meaning of asterisks and bars."""
+    return text.replace("*", r"\*").replace("|", r"\|")
+
+
+def default(option: Any) -> str:
+    """The default, where the help does not say it and it is a value."""
+    said = re.search(r"Default:|none\.$", option.help) or option.is_flag or option.default in (None, "")
+    return "" if said or option.required else f" Default: `{option.default}`."
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,167 @@
+"""``extend``: one more, smaller size on a finished compressor (the paper's continual compression).
+
+The new size is a head on the smallest stored vector, so that nothing that was stored changes and
+stored vectors can shrink further without the originals.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from smec import __version__
+from smec.artefact import Validation
+from smec.baselines.pca import principal_axes, second_moment
+from smec.compressor import CANARY_INPUTS, MEAN, Block, Compressor
+from smec.config import TrainConfig, parsed
+from smec.data import Dataset
+from smec.errors import ConfigError, DataError
+from smec.method.gate import Candidates, judge
+from smec.method.schedule import OnProgress, Schedule
+from smec.method.stages import StagePlan
+from smec.method.trainer import fingerprints, libraries
+from smec.method.validation import HeldOut
+from smec.training.checkpoint import Checkpoint
+from smec.training.pool import Pool, build_pool
+from smec.vectors import Float32Array
+
+
+def extend(
+    compressor: Compressor,
+    dataset: Dataset | str | Path,
+    dim: int,
+    *,
+    config: TrainConfig | None = None,
+    seed: int | None = None,
+    progress: OnProgress | None = None,
+) -> Compressor:
+    """Add the size ``dim`` below the smallest one; the sizes that exist keep their bits.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    dataset : Dataset or path of a dataset folder
+        Full-size embeddings, as for `train`.
+    dim : int
+        The new size, smaller than all served ones.
+    config : TrainConfig, optional
+        By default the one that the compressor was trained with; its ``dims`` are not used.
+    seed : int, optional
+        In place of the configuration's.
+    progress : callable, optional
+        Given a `Progress` after every step.
+
+    Returns
+    -------
+    Compressor
+        A new one. Where the learned head is not better than PCA and truncation of the originals,
+        the size ships the better of PCA and truncation of the smallest stored vectors.
+
+    Raises
+    ------
+    ConfigError
+        ``dim`` is not smaller than the smallest served size.
+    DataError
+        The dataset is of another width, or cannot be trained on.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    smallest = compressor.dims[-1]
+    if not 1 <= dim < smallest:
+        raise ConfigError(
+            f"dim {dim}: a new size must lie between 1 and {smallest - 1}, below the smallest one"
+        )
+    if dataset.dim != compressor.input_dim:
+        raise DataError(
+            f"{dataset.name} has {dataset.dim} dims, the compressor takes {compressor.input_dim}: "
+            "extend it with embeddings of the model that it was trained on"
+        )
+    config = config or parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
+    update = {"dims": (dim,), "selection": "prefix", "layers": "fresh", "schedule": "sequential"}
+    config = config.model_copy(update=update | ({"seed": seed} if seed is not None else {}))
+    pool = build_pool(
+        dataset,
+        supervised=config.supervised,
+        seed=config.seed,
+        limit=config.pool,
+        validation=config.validation,
+    )
+    held_out = HeldOut(dataset, pool)
+    stored = compressor.block(smallest).matrix[:, :smallest]
+    axes = principal_axes(second_moment(compressor.encode(pool.documents.numpy(), smallest)))[:, :dim]
+    head, stages = _train_head(config, pool, held_out, stored, axes.astype(np.float32), progress)
+    heads = {
+        "smec": head,
+        "pca": axes.astype(np.float32),
+        "truncate": np.eye(smallest, dim, dtype=np.float32),
+    }
+    validation = judge(
+        {dim: _candidates(dataset, stored, heads, dim)}, held_out, enabled=config.validation.gate
+    )
+    method = validation.sizes[0].method
+    chosen = np.ascontiguousarray(heads[method])
+    block = Block(
+        matrix=np.ascontiguousarray(stored @ chosen),
+        dims=(dim,),
+        method=method,
+        head=chosen,
+        head_dim=smallest,
+    )
+    return _assemble(compressor, dataset, config, block, validation, stages)
+
+
+def _train_head(
+    config: TrainConfig,
+    pool: Pool,
+    held_out: HeldOut,
+    stored: Float32Array,
+    axes: Float32Array,
+    progress: OnProgress | None,
+) -> tuple[Float32Array, list[dict[str, object]]]:
+    dim = axes.shape[1]
+    plan = StagePlan(
+        number=0, columns=dim, sizes=(dim,), served=(dim,), steps=config.optimiser.steps, select=False
+    )
+    schedule = Schedule(
+        [plan], config, pool, held_out, torch.from_numpy(stored.copy()), torch.from_numpy(axes)
+    )
+    learned = schedule.run(Checkpoint(None, {}), resume=False, progress=progress)
+    return learned.layers[0].numpy(), learned.stages
+
+
+def _candidates(
+    dataset: Dataset, stored: Float32Array, heads: dict[str, Float32Array], dim: int
+) -> Candidates:
+    original_axes = principal_axes(second_moment(dataset.corpus.vectors))[:, :dim].astype(np.float32)
+    return Candidates(
+        smec=stored @ heads["smec"],
+        fallbacks={name: stored @ heads[name] for name in ("pca", "truncate")},
+        rivals={"pca": original_axes, "truncate": np.eye(dataset.dim, dim, dtype=np.float32)},
+    )
+
+
+def _assemble(
+    compressor: Compressor,
+    dataset: Dataset,
+    config: TrainConfig,
+    block: Block,
+    validation: Validation,
+    stages: list[dict[str, object]],
+) -> Compressor:
+    before = compressor.manifest
+    sizes = (before.validation.sizes if before.validation is not None else ()) + validation.sizes
+    fields = before.model_dump(exclude={"blocks", "dims", "input_dim", "tensors_sha256", "format_version"})
+    data = fingerprints(dataset, config)
+    extension = {"extended_to": block.dims[0], "config": config.model_dump(mode="json"), "data": data}
+    fields |= {
+        "smec_version": __version__,
+        "stages": (*before.stages, *({**stage, **extension} for stage in stages)),
+        "validation": validation.model_copy(update={"sizes": sizes}),
+        "libraries": libraries(),
+    }
+    blocks = [compressor.block(dim) for dim in compressor.dims]
+    unique = list({id(old): old for old in blocks}.values())
+    return Compressor.assemble(
+        [*unique, block], fields, compressor.tensors[CANARY_INPUTS], compressor.tensors[MEAN]
+    )

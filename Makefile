@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
+# OpenMP threads that spin while they wait make training several times slower on a busy machine.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help demo test lint benchmark clean
 
 help:  ## list the targets

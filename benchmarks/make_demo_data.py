@@ -28,7 +28,9 @@ Judgement = tuple[str, str, str]
 
 def main() -> None:
     """Draw the sample and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source", type=Path, help="dataset folder of the whole of MedQuAD")
     source: Path = parser.parse_args().source
     rng = np.random.default_rng(SEED)
@@ -47,7 +49,7 @@ def main() -> None:
 def draw(source: Path, split: str, size: int, rng: np.random.Generator) -> list[Judgement]:
     """All judgements of ``size`` random queries of a split, in the source's order."""
     with (source / "qrels" / f"{split}.tsv").open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file, delimiter="\t")
+        _, *lines = csv.reader(file, delimiter="\t")
     queries = list(dict.fromkeys(line[0] for line in lines))
     drawn = {queries[n] for n in rng.choice(len(queries), size, replace=False)}
     return [(query, answer, grade) for query, answer, grade in lines if query in drawn]

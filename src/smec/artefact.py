@@ -194,7 +194,7 @@ def model_card(manifest: Manifest) -> str:
         "```python",
         "from smec import Compressor",
         "",
-        'small = Compressor.load("THIS_FOLDER").encode(vectors, dim=%d)' % manifest.dims[-1],
+        f'small = Compressor.load("THIS_FOLDER").encode(vectors, dim={manifest.dims[-1]})',
         "```",
         "",
         *_card_table(manifest),

@@ -50,7 +50,10 @@ class OptimiserConfig(_Settings):
     """AdamW with a linear warm-up and a cosine decay in every stage."""
 
     steps: int = Field(200, ge=1)
-    """Optimiser steps per stage."""
+    """Optimiser steps of the first stage."""
+    growth: float = Field(0.5, ge=0, le=1)
+    """Later stages take ``steps * (d_1 / columns) ** growth``: their steps are cheaper, and small
+    sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     batch: int = Field(64, ge=1)
@@ -123,7 +126,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "selection": "ads",
         "rank": {"loss": "pairwise"},
         "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10},
-        "optimiser": {"learning_rate": 1e-3, "batch": 128, "negatives": 0},
+        "optimiser": {"growth": 0.0, "learning_rate": 1e-3, "batch": 128, "negatives": 0},
     },
 }
 

@@ -1,4 +1,4 @@
-"""Is the artefact whole, does it still compute what it computed, and are these its embeddings?"""
+"""Checks of an artefact: does it still compute what it computed, are these its embeddings."""
 
 from __future__ import annotations
 

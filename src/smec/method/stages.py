@@ -54,7 +54,8 @@ def plan_stages(config: TrainConfig, input_dim: int, dims: tuple[int, ...]) -> l
         both = wide != dim and (number > 0 or ads or not nested)
         sizes = (wide, dim) if both else (dim,)
         served = tuple(size for size in sizes if nested and size in dims) or (dim,)
-        plans.append(StagePlan(number, sizes[0], sizes, served, steps, ads and both))
+        longer = round(steps * max(1.0, dims[0] / sizes[0]) ** config.optimiser.growth)
+        plans.append(StagePlan(number, sizes[0], sizes, served, longer, ads and both))
     return plans
 
 

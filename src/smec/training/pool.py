@@ -64,7 +64,8 @@ def build_pool(
         rows = _sample(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, rng)
         if len(rows) < FEWEST_QUERIES:
             raise DataError(
-                f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on: {FEWEST_QUERIES} at least"
+                f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on; "
+                f"{FEWEST_QUERIES} is the least"
             )
         held = np.sort(rng.permutation(len(rows))[: _held_out_count(len(rows), validation)])
         documents = _unit(dataset.corpus.vectors, rows)

@@ -1,0 +1,80 @@
+"""What the documentation says can be done, can be done."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from smec.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/cli.md", "docs/method.md", "docs/architecture.md")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> dict[str, Any]:
+    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_examples_run_as_written(number: int, tmp_path: Path) -> None:
+    code = blocks("python")[number]
+    arguments = [sys.executable, "-W", "error", "-c", code]
+    finished = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    if "print(" in code:
+        assert re.match(r"\{96: 0\.\d+, 24: 0\.\d+\}", finished.stdout)
+        assert (tmp_path / "my-model" / "config.json").is_file()
+
+
+def test_every_command_in_the_pages_exists_with_its_options() -> None:
+    calls = [
+        line.strip().strip("`")
+        for page in PAGES
+        for line in (ROOT / page).read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("smec ")
+    ]
+    known = commands()
+    assert len(calls) >= len(known)
+    for call in calls:
+        _, name, *words = shlex.split(call, comments=True)
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= options, call
+
+
+def test_every_command_named_in_prose_exists() -> None:
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`smec ([a-z]+)", text))
+    assert named and named <= set(commands())
+
+
+def test_the_command_reference_is_that_of_the_commands() -> None:
+    script = "import make_cli_docs; print(make_cli_docs.reference(), end='')"
+    finished = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT / "benchmarks", capture_output=True, text=True, check=True
+    )
+    said = "run: python benchmarks/make_cli_docs.py"
+    assert finished.stdout == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), said
+
+
+def test_links_within_the_project_lead_somewhere() -> None:
+    for page in (*PAGES, "CHANGELOG.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_a_result_stands_before_line_30() -> None:
+    assert re.search(r"^ 24 .*16x .* smec$", "\n".join(README.splitlines()[:30]), flags=re.MULTILINE)

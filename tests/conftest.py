@@ -13,5 +13,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """Folder of real dataset folders that lie beside a developer's checkout, outside the project."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"no {SHARED_DATA}: the reference datasets lie beside the checkout only where smec is developed")
+        pytest.skip(
+            f"no {SHARED_DATA}: the reference datasets lie beside the checkout only where smec is developed"
+        )
     return SHARED_DATA

@@ -16,7 +16,6 @@ from smec.cli.main import app
 from smec.data.readers import read_vectors
 from smec.demo import demo_dataset, demo_folder
 
-
 ROOT = Path(__file__).resolve().parents[1]
 
 

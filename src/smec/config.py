@@ -138,25 +138,31 @@ UNSUPERVISED: dict[str, dict[str, Any]] = {
 
 
 def build_config(
-    preset: Preset = "default",
+    preset: str | None = None,
     *,
-    supervised: bool = True,
+    supervised: bool | None = None,
     file: str | Path | None = None,
     **fields: Any,
 ) -> TrainConfig:
     """A preset, overlaid by a JSON file, overlaid by ``fields`` (None means not given).
+
+    A file may name its own preset and ``supervised``; arguments that are given win over it.
 
     Raises
     ------
     ConfigError
         An unknown preset or field, a value out of range, or an unreadable file.
     """
+    document = _read(Path(file)) if file is not None else {}
+    preset = preset or document.get("preset", "default")
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is unknown; there are {', '.join(PRESETS)}")
-    merged: dict[str, Any] = {"preset": preset, "supervised": supervised}
-    layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset]]
-    layers += [_read(Path(file))] if file is not None else []
-    layers += [{name: value for name, value in fields.items() if value is not None}]
+    if supervised is None:
+        supervised = document.get("supervised", True)
+    given = {name: value for name, value in fields.items() if value is not None}
+    top = {"preset": preset, "supervised": supervised}
+    layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset], document, given, top]
+    merged: dict[str, Any] = {}
     for layer in layers:
         merged = _overlay(merged, layer)
     return parsed(TrainConfig, merged, "configuration")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from smec.errors import GateError
 
 if TYPE_CHECKING:
     from smec.compressor import Compressor
-    from smec.config import Preset
 
 
 def train(
@@ -24,7 +23,9 @@ def train(
     dims: Annotated[
         str | None, typer.Option(help="Sizes to serve, descending: 384,192,96. Default: D/2 to D/32.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="default, or paper: the method as published.")] = "default",
+    preset: Annotated[
+        str | None, typer.Option(help="default, or paper: the method as published. Default: default.")
+    ] = None,
     unsupervised: Annotated[
         bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
     ] = False,
@@ -50,8 +51,8 @@ def train(
 
     check_free(output, force=force)
     settings = build_config(
-        cast("Preset", preset),
-        supervised=not unsupervised,
+        preset,
+        supervised=False if unsupervised else None,
         file=config,
         dims=None if dims is None else parse_dims(dims),
         seed=seed,

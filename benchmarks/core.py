@@ -23,7 +23,7 @@ import numpy as np
 from smec import Dataset, evaluate, train
 from smec.baselines import fit_baseline
 from smec.compressor import Compressor
-from smec.config import build_config
+from smec.config import Preset, build_config
 from smec.encoder import default_dims
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ class Run:
     """One setting and the bars it has to reach, per size from D/2 to D/32."""
 
     dataset: str
-    preset: str
+    preset: Preset
     supervised: bool
     bars: tuple[float, ...] | None = None
     over_pca: tuple[float, ...] | None = None

@@ -36,11 +36,11 @@ class MemoryConfig(_Settings):
     memory loss is the only one."""
     size: int = Field(2048, ge=2)
     """Embeddings in the FIFO queue."""
-    neighbours: int = Field(16, ge=1)
+    neighbours: int = Field(8, ge=1)
     """Entries aligned per anchor."""
     sampling: Literal["nearest", "random"] = "nearest"
     """``nearest`` is S-XBM; ``random`` the plain XBM it improves on."""
-    anchors: int = Field(32, ge=0)
+    anchors: int = Field(16, ge=0)
     """Documents of the batch that are aligned besides its queries."""
     temperature: float = Field(0.05, gt=0)
     """Of teacher and student in the listwise loss."""
@@ -54,7 +54,7 @@ class OptimiserConfig(_Settings):
     growth: float = Field(0.5, ge=0, le=1)
     """Later stages take ``steps * (d_1 / columns) ** growth``: their steps are cheaper, and small
     sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     batch: int = Field(64, ge=1)
     """Queries per step; without labels, documents."""
@@ -65,8 +65,9 @@ class OptimiserConfig(_Settings):
 class ValidationConfig(_Settings):
     """Held-out train queries (or vectors): early stopping and the no-harm gate see only these."""
 
-    share: float = Field(0.2, gt=0, lt=1)
-    """Of the train queries; without labels, of the corpus."""
+    share: float = Field(0.15, gt=0, lt=1)
+    """Of the train queries (at least 30 where a quarter of them are as many); without labels, of
+    the corpus."""
     most: int = Field(1000, ge=1)
     """Upper limit of held-out queries (or vectors)."""
     every: int = Field(40, ge=1)
@@ -87,8 +88,9 @@ class TrainConfig(_Settings):
     seed: int = Field(0, ge=0)
     start: Literal["pca", "identity"] = "pca"
     """Where the first stage starts: principal axes of the corpus, or the given coordinates."""
-    tempering: float = Field(0.0, ge=0, le=1)
-    """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening."""
+    tempering: float = Field(0.3, ge=0, le=1)
+    """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening. Not used with
+    start "identity"."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["sequential", "joint"] = "sequential"
@@ -110,8 +112,6 @@ class TrainConfig(_Settings):
             )
         if not self.supervised and self.memory.loss == "none":
             raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
-        if self.start == "identity" and self.tempering:
-            raise ValueError("tempering scales principal axes: it needs start 'pca'")
         return self
 
 
@@ -125,13 +125,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "layers": "fresh",
         "selection": "ads",
         "rank": {"loss": "pairwise"},
-        "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10},
+        "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10, "anchors": 128},
         "optimiser": {"growth": 0.0, "learning_rate": 1e-3, "batch": 128, "negatives": 0},
     },
 }
 
 UNSUPERVISED: dict[str, dict[str, Any]] = {
-    "default": {},
+    # Without labels the neighbours are all there is to learn from: more of them, from a longer queue.
+    "default": {"memory": {"size": 4096, "neighbours": 32}},
     "paper": {},
 }
 """What a preset changes when it trains without labels."""

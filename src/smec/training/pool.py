@@ -16,6 +16,10 @@ from smec.vectors import FloatArray, IntArray, normalise
 FEWEST_QUERIES = 4
 """Fewer judged train queries cannot be split into something to fit and something to check."""
 
+FEWEST_CHECKED = 30
+"""Held out even where it is more than the share, up to a quarter of the queries: a mean over fewer
+says little."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -92,7 +96,8 @@ def build_pool(
 
 
 def _held_out_count(total: int, validation: ValidationConfig) -> int:
-    return max(1, min(round(total * validation.share), validation.most, total - 2))
+    share = max(round(total * validation.share), min(FEWEST_CHECKED, total // 4))
+    return max(1, min(share, validation.most, total - 2))
 
 
 def _sample(corpus_rows: int, always: IntArray, limit: int, rng: np.random.Generator) -> IntArray:

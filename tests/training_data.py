@@ -1,0 +1,48 @@
+"""A small real dataset and a short configuration: enough to learn something in a second."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from smec.config import TrainConfig, build_config
+from smec.data import Dataset, Embeddings
+from smec.demo import demo_dataset
+
+SHORT: dict[str, Any] = {
+    "dims": (48, 24, 12),
+    "optimiser": {"steps": 30, "batch": 16, "negatives": 32},
+    "validation": {"every": 10},
+    "memory": {"size": 128, "neighbours": 4},
+}
+
+
+def short(preset: str = "default", **fields: Any) -> TrainConfig:
+    """The short configuration of a preset, with ``fields`` on top."""
+    merged = {**SHORT, **fields}
+    for group in ("optimiser", "validation", "memory"):
+        merged[group] = {**SHORT[group], **fields.get(group, {})}
+    return build_config(preset, **merged)
+
+
+@cache
+def small_dataset() -> Dataset:
+    """150 train and 40 test questions of the demo, with their answers and some others."""
+    demo = demo_dataset()
+    qrels = {
+        split: dict(list(demo.qrels[split].items())[:count])
+        for split, count in (("train", 150), ("test", 40))
+    }
+    wanted = {document for judged in qrels.values() for of_query in judged.values() for document in of_query}
+    corpus = [row for row, id_ in enumerate(demo.corpus.ids) if id_ in wanted or row % 10 == 0]
+    assert demo.queries is not None
+    asked = {query for judged in qrels.values() for query in judged}
+    queries = [row for row, id_ in enumerate(demo.queries.ids) if id_ in asked]
+    return Dataset(rows_of(demo.corpus, corpus), rows_of(demo.queries, queries), qrels, "small")
+
+
+def rows_of(embeddings: Embeddings, rows: list[int]) -> Embeddings:
+    """Some rows of ``embeddings``."""
+    return Embeddings([embeddings.ids[row] for row in rows], np.asarray(embeddings.vectors)[rows])

@@ -48,7 +48,6 @@ def test_a_config_survives_its_json() -> None:
         ({"optimiser": {"steps": 0}}, "configuration: optimiser.steps: Input should be greater"),
         ({"memory": {"loss": "l2"}}, "configuration: memory.loss: Input should be"),
         ({"schedule": "joint", "selection": "ads"}, "configuration: as a whole: .*'joint'"),
-        ({"start": "identity", "tempering": 0.5}, "tempering scales principal axes"),
         ({"supervised": False, "memory": {"loss": "none"}}, "the memory loss is the only one"),
         ([1], "must be a JSON object"),
     ],

@@ -174,7 +174,7 @@ def test_a_loss_that_is_not_finite_is_refused() -> None:
         )
 
 
-def test_a_gain_within_its_standard_error_is_no_win() -> None:
+def test_a_gain_that_may_be_noise_is_no_win() -> None:
     rival = np.zeros(4)
     assert beats(np.array([0.2, 0.2, 0.3, 0.1]), rival)
     assert not beats(np.array([1.0, -0.9, 0.0, 0.0]), rival)

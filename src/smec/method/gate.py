@@ -17,6 +17,9 @@ from smec.vectors import Float32Array
 
 Scores = NDArray[np.float64]
 
+ONE_SIDED_95 = 1.645
+"""Standard errors above zero."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -66,11 +69,11 @@ def _judge_size(
 
 
 def beats(scores: Scores, rival: Scores) -> bool:
-    """Whether the mean paired gain is positive and exceeds its standard error.
+    """Whether the mean paired gain is above zero with 95 % confidence (one-sided, normal).
 
-    The best check was chosen on the same held-out queries; with few of them some gain is luck,
-    and a gain within one standard error is not worth leaving PCA for.
+    The best check was chosen on the same held-out queries, and with few of them some gain is
+    luck: one that may be noise is not worth leaving PCA for.
     """
     gain = scores - rival
     error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else 0.0
-    return bool(gain.mean() > error)
+    return bool(gain.mean() > ONE_SIDED_95 * error)

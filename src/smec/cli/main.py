@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Annotated, Any
 
 import typer
@@ -80,4 +81,6 @@ for _command in (demo, train, extend, compress, evaluate, inspect, verify):
 
 def main() -> None:
     """Run the program; the console script ``smec``."""
+    # OpenMP threads that spin while they wait make training several times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="smec")

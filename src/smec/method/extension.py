@@ -7,6 +7,7 @@ stored vectors can shrink further without the originals.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from smec.errors import ConfigError, DataError
 from smec.method.gate import Candidates, judge
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import StagePlan
-from smec.method.trainer import fingerprints, libraries
+from smec.method.trainer import checks_made, fingerprints, libraries
 from smec.method.validation import HeldOut
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool, build_pool
@@ -97,7 +98,10 @@ def extend(
         "truncate": np.eye(smallest, dim, dtype=np.float32),
     }
     validation = judge(
-        {dim: _candidates(dataset, stored, heads, dim)}, held_out, enabled=config.validation.gate
+        {dim: _candidates(dataset, stored, heads, dim)},
+        held_out,
+        checks=checks_made(stages),
+        enabled=config.validation.gate,
     )
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])
@@ -118,7 +122,7 @@ def _train_head(
     stored: Float32Array,
     axes: Float32Array,
     progress: OnProgress | None,
-) -> tuple[Float32Array, list[dict[str, object]]]:
+) -> tuple[Float32Array, list[dict[str, Any]]]:
     dim = axes.shape[1]
     plan = StagePlan(
         number=0, columns=dim, sizes=(dim,), served=(dim,), steps=config.optimiser.steps, select=False
@@ -147,7 +151,7 @@ def _assemble(
     config: TrainConfig,
     block: Block,
     validation: Validation,
-    stages: list[dict[str, object]],
+    stages: list[dict[str, Any]],
 ) -> Compressor:
     before = compressor.manifest
     sizes = (before.validation.sizes if before.validation is not None else ()) + validation.sizes

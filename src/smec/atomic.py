@@ -28,10 +28,12 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
     Raises
     ------
     OutputError
-        ``path`` exists and ``force`` is not set, or the disk refuses (full, read-only,
+        ``path`` exists and ``force`` is not set, it is a folder where a file shall be, or the disk refuses (full, read-only,
         no permission). Whatever else ends the block, nothing is left behind.
     """
     check_free(path, force=force)
+    if path.is_dir() and not folder:  # replacing it would delete all that it holds
+        raise OutputError(f"{path}: is a folder; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

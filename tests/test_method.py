@@ -177,13 +177,12 @@ def test_a_loss_that_is_not_finite_is_refused() -> None:
 def test_a_gain_that_may_be_noise_is_no_win() -> None:
     rival = np.zeros(40)
     sure = np.tile([0.2, 0.2, 0.3, 0.1], 10)
-    assert beats(sure, rival, 30)
-    assert not beats(-sure, rival, 1)
-    assert not beats(rival, rival, 1)
-    # Mean .1, standard error .047: enough for one look (1.7 errors), not for the best of thirty.
-    maybe = np.tile([0.1 - 0.3, 0.1 + 0.3], 20)
-    assert beats(maybe, rival, 1)
-    assert not beats(maybe, rival, 30)
+    assert beats(sure, rival)
+    assert not beats(-sure, rival)
+    assert not beats(rival, rival)
+    # Mean .1: at a standard error of .047 it may be noise, at .032 hardly.
+    assert not beats(np.tile([0.1 - 0.3, 0.1 + 0.3], 20), rival)
+    assert beats(np.tile([0.1 - 0.2, 0.1 + 0.2], 20), rival)
 
 
 def test_stages_halve_and_have_their_own_two_sizes_in_the_loss() -> None:

@@ -28,8 +28,8 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
     Raises
     ------
     OutputError
-        ``path`` exists and ``force`` is not set, it is a folder where a file shall be, or the disk refuses (full, read-only,
-        no permission). Whatever else ends the block, nothing is left behind.
+        ``path`` exists and ``force`` is not set, it is a folder where a file shall be, or the
+        disk refuses (full, read-only, no permission). Whatever else ends the block, nothing is left behind.
     """
     check_free(path, force=force)
     if path.is_dir() and not folder:  # replacing it would delete all that it holds

@@ -22,7 +22,7 @@ from smec.errors import ConfigError, DataError
 from smec.method.gate import Candidates, judge
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import StagePlan
-from smec.method.trainer import checks_made, fingerprints, libraries
+from smec.method.trainer import fingerprints, libraries
 from smec.method.validation import HeldOut
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool, build_pool
@@ -100,7 +100,6 @@ def extend(
     validation = judge(
         {dim: _candidates(dataset, stored, heads, dim)},
         held_out,
-        checks=checks_made(stages),
         enabled=config.validation.gate,
     )
     method = validation.sizes[0].method

@@ -18,8 +18,9 @@ from smec.vectors import Float32Array
 
 Scores = NDArray[np.float64]
 
-DOUBT = 0.05
-"""Chance of a false gain that the gate accepts, over all checks that chose the candidate."""
+DOUBT = 0.01
+"""Level of the paired t-test. Not the usual .05: the candidate is the best of several checks on the
+same held-out queries, so some of its gain is luck."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,7 @@ class Candidates:
     """"pca" and "truncate" of the originals: what the size has to beat."""
 
 
-def judge(
-    candidates: Mapping[int, Candidates], held_out: HeldOut, *, checks: int, enabled: bool
-) -> Validation:
+def judge(candidates: Mapping[int, Candidates], held_out: HeldOut, *, enabled: bool) -> Validation:
     """Measure every size and decide what it ships.
 
     Parameters
@@ -43,28 +42,24 @@ def judge(
     candidates : mapping
         dim -> `Candidates`.
     held_out : HeldOut
-    checks : int
-        How many checks the training made on the same held-out data.
     enabled : bool
         Without the gate every size ships "smec"; the figures are the same.
     """
     full = float(held_out.full().mean())
-    sizes = tuple(
-        _judge_size(dim, candidates[dim], held_out, full, checks if enabled else None) for dim in candidates
-    )
+    sizes = tuple(_judge_size(dim, candidates[dim], held_out, full, enabled=enabled) for dim in candidates)
     return Validation(metric=held_out.metric, queries=held_out.count, sizes=sizes)
 
 
 def _judge_size(
-    dim: int, candidates: Candidates, held_out: HeldOut, full: float, checks: int | None
+    dim: int, candidates: Candidates, held_out: HeldOut, full: float, *, enabled: bool
 ) -> SizeMetrics:
     smec = held_out.scores(candidates.smec)
     rivals = {name: held_out.scores(matrix) for name, matrix in candidates.rivals.items()}
     method = "smec"
-    if checks is not None and not all(beats(smec, rival, checks) for rival in rivals.values()):
+    if enabled and not all(beats(smec, rival) for rival in rivals.values()):
         # PCA where truncation is not surely better: it is the safer of the two.
         scores = {name: held_out.scores(matrix) for name, matrix in candidates.fallbacks.items()}
-        method = "truncate" if beats(scores["truncate"], scores["pca"], 1) else "pca"
+        method = "truncate" if beats(scores["truncate"], scores["pca"]) else "pca"
     return SizeMetrics(
         dim=dim,
         method=method,
@@ -76,15 +71,14 @@ def _judge_size(
     )
 
 
-def beats(scores: Scores, rival: Scores, checks: int) -> bool:
+def beats(scores: Scores, rival: Scores) -> bool:
     """Whether the mean paired gain is surely above zero (one-sided paired t-test).
 
-    The candidate is the best of several checks on the same held-out queries, so some gain is
-    luck: the level is divided by their number (Bonferroni). With few queries a gain that may be
-    noise is not worth leaving PCA for; with hundreds this asks for about three standard errors.
+    With few queries a gain that may be noise is not worth leaving PCA for; with hundreds this asks
+    for 2.3 standard errors.
     """
     gain = scores - rival
     if gain.mean() <= 0 or len(gain) < 2:
         return False
     error = gain.std(ddof=1) / np.sqrt(len(gain))
-    return bool(gain.mean() > stats.t.isf(DOUBT / checks, len(gain) - 1) * error)
+    return bool(gain.mean() > stats.t.isf(DOUBT, len(gain) - 1) * error)

@@ -76,7 +76,7 @@ def train(
     config = config or build_config(
         preset, supervised=supervised, dims=tuple(dims) if dims is not None else None, seed=seed
     )
-    sizes = check_dims(config.dims or default_dims(dataset.dim), dataset.dim)
+    sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
     data = fingerprints(dataset, config)
     pool = build_pool(
@@ -99,9 +99,7 @@ def train(
     smec = {dim: matrices[0 if config.layers == "nested" else n][:, :dim] for n, dim in enumerate(sizes)}
     baselines = {"pca": axes.astype(np.float32), "truncate": np.eye(dataset.dim, dtype=np.float32)}
     candidates = {dim: _candidates(dim, smec[dim], baselines) for dim in sizes}
-    validation = judge(
-        candidates, held_out, checks=checks_made(learned.stages), enabled=config.validation.gate
-    )
+    validation = judge(candidates, held_out, enabled=config.validation.gate)
     heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
     blocks = _blocks(candidates, validation, heads)
     compressor = _assemble(dataset, config, blocks, validation, learned.stages, data)
@@ -195,11 +193,6 @@ def _assemble(
         dataset.corpus.vectors[rows],
         mean_direction(dataset.corpus.vectors),
     )
-
-
-def checks_made(stages: Sequence[Mapping[str, Any]]) -> int:
-    """How often the stages looked at the held-out data."""
-    return sum(len(stage["validation"]) for stage in stages)
 
 
 def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:

@@ -40,7 +40,7 @@ def training_mask(logits: Tensor, keep: int, progress: float, key: list[int]) ->
     soft = (keep * torch.softmax(noisy / temperature, dim=0)).clamp(max=1.0)
     hard = torch.zeros_like(soft)
     hard[torch.topk(noisy, keep).indices] = 1.0
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())  # in this order exactly 0 or 1
 
 
 def column_order(logits: Tensor, keep: int) -> Tensor:

@@ -1,0 +1,32 @@
+"""The gate's decision: a one-sided paired t-test at a strict level."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from smec.method.gate import DOUBT, beats
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.floats(-0.5, 1.0))
+def test_it_decides_as_the_paired_t_test_of_scipy(seed: int, queries: int, gain: float) -> None:
+    rng = np.random.default_rng(seed)
+    rival = rng.random(queries)
+    scores = rival + gain + rng.standard_normal(queries)
+    p = stats.ttest_rel(scores, rival, alternative="greater").pvalue
+    assert beats(scores, rival) == (p < DOUBT)
+
+
+def test_luck_seldom_beats_a_rival_of_equal_worth() -> None:
+    rng = np.random.default_rng(0)
+    wins = [beats(*rng.random((2, 50))) for _ in range(2000)]
+    assert np.mean(wins) < 2 * DOUBT
+
+
+def test_one_query_or_no_gain_is_never_enough() -> None:
+    assert not beats(np.array([1.0]), np.array([0.0]))
+    assert not beats(np.full(9, 0.5), np.full(9, 0.5))
+    assert beats(np.full(9, 0.75), np.full(9, 0.5))

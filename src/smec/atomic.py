@@ -32,7 +32,7 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
         disk refuses (full, read-only, no permission). Whatever else ends the block, nothing is left behind.
     """
     check_free(path, force=force)
-    if path.is_dir() and not folder:  # replacing it would delete all that it holds
+    if os.path.isdir(path) and not folder:  # replacing it would delete all that it holds
         raise OutputError(f"{path}: is a folder; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -192,7 +192,8 @@ def test_extend_adds_a_size_and_changes_no_other(
 
 
 def test_an_interrupted_training_says_how_to_continue_and_does(dataset: Path, tmp_path: Path) -> None:
-    config = written(tmp_path / "long.json", {**QUICK, "optimiser": {**QUICK["optimiser"], "steps": 150}})
+    long = {"optimiser": {**QUICK["optimiser"], "steps": 1500}, "validation": {"every": 50, "patience": 30}}
+    config = written(tmp_path / "long.json", {**QUICK, **long})
     arguments = ["train", str(dataset), "--dims", "24", "--config", str(config), "--resume", "-o"]
     command = [sys.executable, "-c", "from smec.cli.main import main; main()", *arguments]
     checkpoint = tmp_path / "model.training"

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from smec.errors import ConfigError
 
 Preset = Literal["default", "paper"]
-Codec = Literal["float32", "float16"]
 
 
 class _Settings(BaseModel):

@@ -185,10 +185,17 @@ def test_a_gain_that_may_be_noise_is_no_win() -> None:
     assert beats(np.tile([0.1 - 0.2, 0.1 + 0.2], 20), rival)
 
 
+def test_the_average_of_the_steps_is_kept() -> None:
+    state = loop(score_sign=-1.0)  # each step is better than the one before
+    assert (state.best["w"] == state.average["w"]).all()
+    last = state.parameters["w"].detach()
+    assert (state.best["w"] > last).all()  # the average lags behind a steady descent
+
+
 def test_stages_halve_and_have_their_own_two_sizes_in_the_loss() -> None:
     default = plan_stages(short(), 384, (48, 24, 12))
     assert [plan.sizes for plan in default] == [(48,), (48, 24), (24, 12)]
-    assert [plan.served for plan in default] == [(48,), (48, 24), (24, 12)]
+    assert [plan.served for plan in default] == [(48,), (48, 24), (48, 24, 12)]  # columns are shared
     paper = plan_stages(short("paper"), 384, (48, 24, 12))
     assert [plan.sizes for plan in paper] == [(384, 48), (48, 24), (24, 12)]
     assert [plan.served for plan in paper] == [(48,), (24,), (12,)]

@@ -55,6 +55,8 @@ class OptimiserConfig(_Settings):
     sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    averaging: float = Field(0.98, ge=0, lt=1)
+    """Decay of the moving average of the parameters that is checked and kept; 0: none."""
     batch: int = Field(64, ge=1)
     """Queries per step; without labels, documents."""
     negatives: int = Field(512, ge=0)
@@ -125,7 +127,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "selection": "ads",
         "rank": {"loss": "pairwise"},
         "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10, "anchors": 128},
-        "optimiser": {"growth": 0.0, "learning_rate": 1e-3, "batch": 128, "negatives": 0},
+        "optimiser": {
+            "growth": 0.0,
+            "learning_rate": 1e-3,
+            "averaging": 0.0,
+            "batch": 128,
+            "negatives": 0,
+        },
     },
 }
 

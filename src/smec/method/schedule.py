@@ -181,6 +181,7 @@ def _layers(learned: Learned) -> dict[str, Tensor]:
 def _loop_tensors(state: LoopState) -> dict[str, Tensor]:
     tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    tensors |= {f"average/{name}": tensor for name, tensor in state.average.items()}
     for name, moments in state.moments.items():
         tensors |= {f"moment/{name}/{key}": tensor for key, tensor in moments.items()}
     return tensors
@@ -199,6 +200,8 @@ def _loop_state(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> LoopStat
             state.parameters[rest[0]] = tensor
         elif kind == "best":
             state.best[rest[0]] = tensor
+        elif kind == "average":
+            state.average[rest[0]] = tensor
         elif kind == "moment":
             state.moments.setdefault(rest[0], {})[rest[1]] = tensor
     history = [(int(step), float(score)) for step, score in numbers["history"]]

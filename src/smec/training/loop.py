@@ -44,6 +44,8 @@ class LoopState:
     best_step: int = -1
     best_score: float = -math.inf
     best: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
+    """Moving average of the parameters, which is what checks score; empty before the first step."""
     moments: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """AdamW's first and second moments and step count, by parameter."""
     history: list[tuple[int, float]] = field(default_factory=list)
@@ -61,7 +63,7 @@ def optimise(
     on_check: Callable[[], None],
     on_step: Callable[[LoopState], None],
 ) -> None:
-    """Minimise ``loss_at`` with AdamW; ``state.best`` ends as the parameters of the best check.
+    """Minimise ``loss_at`` with AdamW; ``state.best`` ends as the averaged parameters of the best check.
 
     Step 0 is checked too, so that a training that only harms ends where it started.
 
@@ -95,7 +97,7 @@ def optimise(
         # A resumed state has been checked at its step already.
         if state.step % validation.every == 0 or state.step == steps:
             if not state.history or state.history[-1][0] != state.step:
-                _check(state, leaves, score)
+                _check(state, score)
                 on_check()
             if state.step == steps or _stale(state, validation):
                 return
@@ -111,18 +113,27 @@ def optimise(
         adam.step()
         state.step += 1
         state.loss = loss.item()
+        _average(state, leaves, optimiser.averaging)
         on_step(state)
 
 
-def _check(
-    state: LoopState, leaves: Mapping[str, Tensor], score: Callable[[Mapping[str, Tensor]], float]
-) -> None:
+def _average(state: LoopState, leaves: Mapping[str, Tensor], decay: float) -> None:
+    # The first steps weigh less than ``decay`` says, or the start would linger in the average.
+    decay = min(decay, state.step / (state.step + 5))
+    for name, leaf in leaves.items():
+        now = leaf.detach()
+        before = state.average.get(name)
+        state.average[name] = now.clone() if before is None else before.lerp_(now, 1 - decay)
+
+
+def _check(state: LoopState, score: Callable[[Mapping[str, Tensor]], float]) -> None:
+    candidate = {name: leaf.detach() for name, leaf in (state.average or state.parameters).items()}
     with torch.no_grad():
-        value = score(leaves)
+        value = score(candidate)
     state.history.append((state.step, value))
     if value > state.best_score:
         state.best_score, state.best_step = value, state.step
-        state.best = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+        state.best = {name: tensor.clone() for name, tensor in candidate.items()}
 
 
 def _stale(state: LoopState, validation: ValidationConfig) -> bool:

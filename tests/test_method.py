@@ -195,7 +195,7 @@ def test_the_average_of_the_steps_is_kept() -> None:
 def test_stages_halve_and_have_their_own_two_sizes_in_the_loss() -> None:
     default = plan_stages(short(), 384, (48, 24, 12))
     assert [plan.sizes for plan in default] == [(48,), (48, 24), (24, 12)]
-    assert [plan.served for plan in default] == [(48,), (48, 24), (48, 24, 12)]  # columns are shared
+    assert [plan.served for plan in default] == [(48,), (48, 24), (24, 12)]
     paper = plan_stages(short("paper"), 384, (48, 24, 12))
     assert [plan.sizes for plan in paper] == [(384, 48), (48, 24), (24, 12)]
     assert [plan.served for plan in paper] == [(48,), (24,), (12,)]

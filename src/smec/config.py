@@ -55,7 +55,7 @@ class OptimiserConfig(_Settings):
     sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
-    averaging: float = Field(0.98, ge=0, lt=1)
+    averaging: float = Field(0.97, ge=0, lt=1)
     """Decay of the moving average of the parameters that is checked and kept; 0: none."""
     batch: int = Field(64, ge=1)
     """Queries per step; without labels, documents."""

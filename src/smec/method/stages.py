@@ -32,8 +32,7 @@ class StagePlan:
     sizes: tuple[int, ...]
     """In the loss, descending; the last one is new."""
     served: tuple[int, ...]
-    """Sizes that the checks score: with nested layers all so far, as a stage changes columns that
-    the sizes before share."""
+    """Sizes whose stored form this stage decides; the checks score these."""
     steps: int
     select: bool
     """ADS chooses the new size's dimensions among the columns."""
@@ -42,9 +41,8 @@ class StagePlan:
 def plan_stages(config: TrainConfig, input_dim: int, dims: tuple[int, ...]) -> list[StagePlan]:
     """The stages of a training for ``dims``, of embeddings of ``input_dim``.
 
-    With nested layers a stage refines the columns of its two sizes in the one matrix, and its
-    checks watch every size that has been trained; D itself is not served, so the first stage has
-    only d_1 in its loss unless ADS selects from D. With
+    With nested layers a stage refines the columns of its two sizes in the one matrix; D itself
+    is not served, so the first stage has only d_1 in its loss unless ADS selects from D. With
     fresh layers every stage has a square layer and both sizes in its loss, as the paper draws it.
     """
     steps, ads = config.optimiser.steps, config.selection == "ads"
@@ -55,7 +53,7 @@ def plan_stages(config: TrainConfig, input_dim: int, dims: tuple[int, ...]) -> l
         nested = config.layers == "nested"
         both = wide != dim and (number > 0 or ads or not nested)
         sizes = (wide, dim) if both else (dim,)
-        served = dims[: number + 1] if nested else (dim,)
+        served = tuple(size for size in sizes if nested and size in dims) or (dim,)
         longer = round(steps * max(1.0, dims[0] / sizes[0]) ** config.optimiser.growth)
         plans.append(StagePlan(number, sizes[0], sizes, served, longer, ads and both))
     return plans

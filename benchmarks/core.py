@@ -93,7 +93,7 @@ def _arguments() -> argparse.Namespace:
 def _measure(run: Run, data: Path, seeds: list[int]) -> dict[str, object]:
     dataset = Dataset.open(data / run.dataset)
     dims = default_dims(dataset.dim)
-    baselines = [fit_baseline(name, dataset.corpus.vectors, dims) for name in ("truncate", "pca")]
+    baselines = [fit_baseline(name, dataset, dims) for name in ("truncate", "pca")]
     reference = evaluate(dataset, baselines)
     scores = {
         name: [r.metrics["nDCG@10"] for r in reference.results if r.method == name]

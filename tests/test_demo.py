@@ -76,7 +76,7 @@ def test_the_sample_is_small_and_attributed() -> None:
 def test_the_demo_beats_pca_and_truncation_on_questions_it_never_saw(
     run: Result, output: Path, dataset: Dataset
 ) -> None:
-    baselines = [fit_baseline(name, dataset.corpus.vectors, (24, 12)) for name in ("pca", "truncate")]
+    baselines = [fit_baseline(name, dataset, (24, 12)) for name in ("pca", "truncate")]
     found = evaluate(dataset, [Compressor.load(output / "model"), *baselines], dims=[24, 12])
     smec, rivals = found.results[:2], found.results[2:]
     for small in smec:

@@ -102,7 +102,7 @@ def test_labels_that_say_nothing_fall_back_to_a_baseline() -> None:
     compressor = train(Dataset(dataset.corpus, dataset.queries, {"train": qrels}, "noise"), config=short())
     assert compressor.fallbacks
     dim, name = next(iter(compressor.fallbacks.items()))
-    baseline = fit_baseline(name, dataset.corpus.vectors, (dim,))
+    baseline = fit_baseline(name, dataset, (dim,))
     np.testing.assert_allclose(
         compressor.encode(dataset.corpus.vectors, dim),
         baseline.encode(dataset.corpus.vectors, dim),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA, TruncatedSVD
 
 from smec.baselines.pca import fit_pca, mean_direction, principal_axes, second_moment
+from smec.data import Dataset
 from smec.vectors import BLOCK_ROWS, FloatArray, normalise
 
 
@@ -28,13 +29,15 @@ def test_uncentred_axes_are_the_singular_vectors_of_the_unit_length_corpus() -> 
     reference = TruncatedSVD(4, algorithm="arpack", random_state=0).fit(
         normalise(corpus()).astype(np.float64)
     )
-    np.testing.assert_allclose(fit_pca(corpus(), (4,)).matrix, up_to_sign(reference.components_.T), atol=1e-5)
+    np.testing.assert_allclose(
+        fit_pca(Dataset(corpus()), (4,)).matrix, up_to_sign(reference.components_.T), atol=1e-5
+    )
 
 
 def test_centred_axes_and_mean_are_those_of_principal_component_analysis() -> None:
     rows = normalise(corpus()).astype(np.float64)
     reference = PCA(4).fit(rows)
-    fitted = fit_pca(corpus(), (4,), centred=True)
+    fitted = fit_pca(Dataset(corpus()), (4,), centred=True)
     np.testing.assert_allclose(fitted.matrix, up_to_sign(reference.components_.T), atol=1e-5)
     expected = (rows - reference.mean_) @ up_to_sign(reference.components_.T)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -42,7 +45,7 @@ def test_centred_axes_and_mean_are_those_of_principal_component_analysis() -> No
 
 
 def test_all_axes_together_keep_every_cosine() -> None:
-    encoded = fit_pca(corpus(), (10,)).encode(corpus())
+    encoded = fit_pca(Dataset(corpus()), (10,)).encode(corpus())
     unit = normalise(corpus())
     np.testing.assert_allclose(encoded @ encoded.T, unit @ unit.T, atol=1e-6)
 

@@ -152,7 +152,7 @@ def test_verify_refuses_a_file_that_is_not_there(model: Path, tmp_path: Path) ->
 def test_evaluate_as_json_is_the_evaluation(model: Path, dataset: Path) -> None:
     result = run("evaluate", dataset, "--model", model, "--json")
     opened = Dataset.open(dataset)
-    baselines = [fit_baseline(name, opened.corpus.vectors, (8, 4, 2, 1)) for name in ("truncate", "pca")]
+    baselines = [fit_baseline(name, opened, (8, 4, 2, 1)) for name in ("truncate", "pca")]
     expected = evaluate(opened, [Compressor.load(model), *baselines])
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.to_json()))

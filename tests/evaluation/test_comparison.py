@@ -51,7 +51,7 @@ def test_full_vectors_score_what_the_reference_says(shared_data: Path, name: str
 
 def test_pca_beats_truncation_on_scifact_as_the_reference_table_says(shared_data: Path) -> None:
     dataset = Dataset.open(shared_data / "scifact-mpnet")
-    encoders = [fit_baseline(name, dataset.corpus.vectors, (96, 48)) for name in ("truncate", "pca")]
+    encoders = [fit_baseline(name, dataset, (96, 48)) for name in ("truncate", "pca")]
     evaluation = evaluate(dataset, encoders)
     found = {(r.method, r.dim): round(100 * r.metrics["nDCG@10"], 1) for r in evaluation.results}
     assert found == {("truncate", 96): 55.0, ("truncate", 48): 46.4, ("pca", 96): 60.0, ("pca", 48): 51.2}
@@ -104,7 +104,7 @@ def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
 
 
 def test_only_the_requested_sizes_are_scored() -> None:
-    encoder = fit_baseline("truncate", labelled().corpus.vectors, (4, 2, 1))
+    encoder = fit_baseline("truncate", labelled(), (4, 2, 1))
     assert [r.dim for r in evaluate(labelled(), [encoder]).results] == [4, 2, 1]
     assert [r.dim for r in evaluate(labelled(), [encoder], dims=(2,)).results] == [2]
 
@@ -121,7 +121,7 @@ def test_queries_go_through_the_query_side() -> None:
 
 def test_without_judgements_it_measures_how_many_neighbours_are_kept() -> None:
     dataset = unlabelled(300)
-    encoder = fit_baseline("truncate", dataset.corpus.vectors, (8, 3))
+    encoder = fit_baseline("truncate", dataset, (8, 3))
     evaluation = evaluate(dataset, [encoder])
     whole, part = evaluation.results
     assert (evaluation.split, evaluation.queries, evaluation.full) == (None, 300, {"overlap@10": 1.0})
@@ -136,7 +136,7 @@ def test_without_judgements_it_measures_how_many_neighbours_are_kept() -> None:
 
 
 def test_the_seed_chooses_the_sampled_rows() -> None:
-    encoder = fit_baseline("truncate", unlabelled().corpus.vectors, (3,))
+    encoder = fit_baseline("truncate", unlabelled(), (3,))
     one, same, other = (evaluate(unlabelled(), [encoder], seed=seed) for seed in (1, 1, 2))
     assert one.to_json() == same.to_json()
     assert one.queries == 1000
@@ -150,13 +150,13 @@ def test_a_small_bare_corpus_is_sampled_whole_and_a_single_vector_refused() -> N
 
 
 def test_an_encoder_for_another_width_is_refused_in_one_line() -> None:
-    encoder = fit_baseline("truncate", unlabelled().corpus.vectors, (2,))
+    encoder = fit_baseline("truncate", unlabelled(), (2,))
     with pytest.raises(ConfigError, match=r"truncate: takes embeddings of 8 dims, but axes has 4"):
         evaluate(labelled(), [encoder])
 
 
 def test_a_size_that_an_encoder_does_not_serve_is_refused() -> None:
-    encoder = fit_baseline("truncate", labelled().corpus.vectors, (2,))
+    encoder = fit_baseline("truncate", labelled(), (2,))
     with pytest.raises(ConfigError, match="size 3 is not served"):
         evaluate(labelled(), [encoder], dims=(2, 3))
 

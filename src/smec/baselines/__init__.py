@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
+from smec.data import Dataset
 from smec.encoder import Encoder, check_dims
 from smec.errors import ConfigError
-from smec.vectors import FloatArray, check_vectors
+from smec.vectors import FloatArray
 
 BASELINES: dict[str, str] = {
     "truncate": "smec.baselines.truncation:fit_truncation",
@@ -17,19 +18,20 @@ BASELINES: dict[str, str] = {
 }
 """Name -> "module:function", imported when it is first used.
 
-Each function takes ``(vectors, dims, *, seed=0)`` and returns an `Encoder` of that name.
+Each function takes ``(dataset, dims, *, seed=0)`` and returns an `Encoder` of that name.
 """
 
 
-def fit_baseline(name: str, vectors: FloatArray, dims: Sequence[int], seed: int = 0) -> Encoder:
-    """Fit a baseline to a corpus.
+def fit_baseline(name: str, dataset: Dataset | FloatArray, dims: Sequence[int], seed: int = 0) -> Encoder:
+    """Fit a baseline to a corpus and, where it learns from them, to the train queries.
 
     Parameters
     ----------
     name : str
         One of `BASELINES`.
-    vectors : ndarray of shape (n, D)
-        The corpus; float16, float32 or float64, of any length, may be a memory map.
+    dataset : Dataset or ndarray of shape (n, D)
+        A bare array is a corpus without queries; float16, float32 or float64, of any length, may
+        be a memory map.
     dims : sequence of int
         Sizes to serve, descending.
     seed : int
@@ -40,13 +42,13 @@ def fit_baseline(name: str, vectors: FloatArray, dims: Sequence[int], seed: int 
     ConfigError
         No such baseline, or sizes that do not descend from at most D.
     DataError
-        Unusable vectors.
+        Unusable vectors, or no judged train queries for a baseline that learns from them.
     """
     if name not in BASELINES:
         raise ConfigError(f"baseline {name!r} is not known; use one of {', '.join(BASELINES)}")
-    corpus = check_vectors(vectors, f"{name}: corpus")
+    opened = dataset if isinstance(dataset, Dataset) else Dataset(dataset, name=name)
     module, function = BASELINES[name].split(":")
     encoder: Encoder = getattr(import_module(module), function)(
-        corpus, check_dims(tuple(dims), corpus.shape[1]), seed=seed
+        opened, check_dims(tuple(dims), opened.dim), seed=seed
     )
     return encoder

@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.data import Dataset
 from smec.encoder import Projection
 from smec.vectors import FloatArray, normalise, row_blocks
 
 
-def fit_pca(
-    vectors: FloatArray, dims: tuple[int, ...], *, centred: bool = False, seed: int = 0
-) -> Projection:
+def fit_pca(dataset: Dataset, dims: tuple[int, ...], *, centred: bool = False, seed: int = 0) -> Projection:
     """Project on the leading principal axes of the corpus.
 
     Parameters
     ----------
-    vectors : ndarray of shape (n, D)
-        Read block by block; may be a memory map.
+    dataset : Dataset
+        Its corpus is read block by block; it may be a memory map.
     dims : tuple of int
         Sizes to serve, descending, none above D.
     centred : bool
@@ -30,6 +29,7 @@ def fit_pca(
     Projection
         "pca", or "pca-centred".
     """
+    vectors = dataset.corpus.vectors
     moment = second_moment(vectors)
     if not centred:
         return Projection(_leading(moment, dims), dims, "pca")
@@ -38,9 +38,9 @@ def fit_pca(
     return Projection(_leading(covariance, dims), dims, "pca-centred", mean.astype(np.float32))
 
 
-def fit_centred_pca(vectors: FloatArray, dims: tuple[int, ...], *, seed: int = 0) -> Projection:
+def fit_centred_pca(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -> Projection:
     """`fit_pca` with ``centred=True``."""
-    return fit_pca(vectors, dims, centred=True, seed=seed)
+    return fit_pca(dataset, dims, centred=True, seed=seed)
 
 
 def second_moment(vectors: FloatArray) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smec.data import Dataset
 from smec.encoder import served
 from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
 
@@ -41,6 +42,6 @@ class Truncation:
         return self.encode(vectors, dim)
 
 
-def fit_truncation(vectors: FloatArray, dims: tuple[int, ...], *, seed: int = 0) -> Truncation:
-    """Serve ``dims`` of embeddings as wide as ``vectors`` of shape (n, D); ``seed`` is not used."""
-    return Truncation(vectors.shape[1], dims)
+def fit_truncation(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -> Truncation:
+    """Serve ``dims`` of embeddings as wide as the dataset's; ``seed`` is not used."""
+    return Truncation(dataset.dim, dims)

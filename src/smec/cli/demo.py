@@ -87,7 +87,7 @@ def _evaluate(dataset: Dataset, compressor: Compressor) -> Evaluation:
     from smec.baselines import fit_baseline
     from smec.evaluation.comparison import evaluate
 
-    baselines = [fit_baseline(name, dataset.corpus.vectors, compressor.dims) for name in ("pca", "truncate")]
+    baselines = [fit_baseline(name, dataset, compressor.dims) for name in ("pca", "truncate")]
     return evaluate(dataset, [compressor, *baselines])
 
 

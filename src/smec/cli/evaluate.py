@@ -50,7 +50,7 @@ def evaluate(
     _check_widths(compressors, opened)
     sizes = asked or _default_sizes(compressors, opened)
     names = [name.strip() for name in baselines.split(",") if name.strip()]
-    fitted = [fit_baseline(name, opened.corpus.vectors, sizes) for name in names]
+    fitted = [fit_baseline(name, opened, sizes) for name in names]
     evaluation = score(opened, [*compressors, *fitted], dims=asked, split=split)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))

@@ -23,9 +23,9 @@ from smec.method.gate import Candidates, judge
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import StagePlan
 from smec.method.trainer import fingerprints, libraries
-from smec.method.validation import HeldOut
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool, build_pool
+from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from smec.artefact import SizeMetrics, Validation
 from smec.evaluation.intervals import bootstrap_interval
-from smec.method.validation import HeldOut
+from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 Scores = NDArray[np.float64]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from smec.config import TrainConfig
 from smec.method.stages import Stage, StagePlan
-from smec.method.validation import HeldOut
 from smec.training.checkpoint import Checkpoint
 from smec.training.loop import LoopState, Progress, optimise
 from smec.training.pool import Pool
+from smec.training.validation import HeldOut
 
 OnProgress = Callable[[Progress], None]
 

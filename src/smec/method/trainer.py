@@ -21,9 +21,9 @@ from smec.encoder import check_dims, default_dims
 from smec.method.gate import Candidates, judge
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import plan_stages
-from smec.method.validation import HeldOut
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool, build_pool
+from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 CANARIES = 16

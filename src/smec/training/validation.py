@@ -31,34 +31,37 @@ class HeldOut:
 
     def __init__(self, dataset: Dataset, pool: Pool) -> None:
         self._pool = pool
-        self._documents: Float32Array = pool.documents.numpy()
+        self.documents: Float32Array = pool.documents.numpy()
+        """Unit-length originals that are searched, shape (n, D)."""
         ids = dataset.corpus.ids
         if pool.held_out is not None:
             self.metric = "ndcg@10"
-            self._queries = normalise(pool.held_out.vectors)
+            self.queries: Float32Array = normalise(pool.held_out.vectors)
+            """Unit-length originals that are searched for, shape (q, D)."""
             self._scorer = Scorer(pool.held_out, ids)
             # Ranks of the whole corpus, made ranks within the pool.
             self._tie_order: IntArray = np.argsort(np.argsort(trec_tie_order(ids)[pool.rows]))
         else:
             self.metric = "overlap@10"
-            self._queries = self._documents[pool.held_out_rows]
+            self.queries = self.documents[pool.held_out_rows]
             self._tie_order = np.arange(len(pool.rows))
-            self._full = self._search(self._documents, self._queries)
+            self._full = self._search(self.documents, self.queries)
 
     @property
     def count(self) -> int:
         """Held-out queries or vectors."""
-        return len(self._queries)
+        return len(self.queries)
 
     def full(self) -> NDArray[np.float64]:
         """Scores of the full vectors, one per held-out query."""
-        return self._score(self._documents, self._queries)
+        return self.scores_of(self.documents, self.queries)
 
     def scores(self, matrix: FloatArray) -> NDArray[np.float64]:
         """Scores of the vectors ``normalise(x @ matrix)``, matrix of shape (D, d), one per query."""
-        return self._score(normalise(self._documents @ matrix), normalise(self._queries @ matrix))
+        return self.scores_of(normalise(self.documents @ matrix), normalise(self.queries @ matrix))
 
-    def _score(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
+    def scores_of(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
+        """Scores of what `documents` and `queries` became, unit rows in their order, one per query."""
         if self._pool.held_out is None:
             return overlap(self._full, self._search(documents, queries))
         scores, rows = exact_search(documents, queries, DEPTH, tie_order=self._tie_order)

@@ -1,0 +1,88 @@
+"""Matryoshka-Adaptor (arXiv 2407.20243): one residual MLP for all sizes, whose losses are summed.
+
+Read as follows. L_rec is the mean of ``|f(c)|``; sums over pairs are means, so that the weights do not
+depend on the batch; the sum over sizes stays a sum. Cosines are of the adapted prefixes against
+the full originals. The ranking loss has a temperature, of which the paper has none (1).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, prefixes
+from smec.baselines.residual_mlp import AdaptedEncoder, adapt, change, start_parameters
+from smec.data import Dataset
+from smec.losses.ranking import pairwise_logistic
+from smec.losses.similarity import absolute_difference
+from smec.training.batches import Batch
+
+PAPER = LearningSettings(learning_rate=1e-3, temperature=1.0, start="identity", batch=128)
+"""Table 5: Adam 1e-3, batch 128."""
+
+NEIGHBOURS = 10
+"""k of L_topk, which the paper does not fix in what we could read."""
+
+
+def fit_matryoshka_adaptor(
+    dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = PAPER
+) -> AdaptedEncoder:
+    """Train without labels first (Eq. 4), then go on with the ranking loss as well (Eq. 6).
+
+    Raises
+    ------
+    DataError
+        No judged train queries.
+    """
+    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
+    trainer = _Trainer(lesson)
+    prepared = trainer.train(start_parameters(lesson.dim, lesson.dim, seed), ranked=False, stage=0)
+    learned = trainer.train(prepared, ranked=True, stage=1)
+    return AdaptedEncoder(lesson.basis, dict.fromkeys(dims, learned), "matryoshka-adaptor")
+
+
+def fit_unsupervised_matryoshka_adaptor(
+    dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = PAPER
+) -> AdaptedEncoder:
+    """Train without labels: L_topk + L_pair + L_rec (Eq. 4, both weights 1)."""
+    lesson = Lesson(dataset, dims, settings, supervised=False, seed=seed)
+    learned = _Trainer(lesson).train(start_parameters(lesson.dim, lesson.dim, seed), ranked=False, stage=0)
+    return AdaptedEncoder(lesson.basis, dict.fromkeys(dims, learned), "matryoshka-adaptor-unsupervised")
+
+
+class _Trainer:
+    def __init__(self, lesson: Lesson) -> None:
+        self._lesson = lesson
+        self._documents = lesson.pool.documents @ lesson.basis
+        self._queries = lesson.pool.queries @ lesson.basis
+
+    def train(self, parameters: dict[str, Tensor], *, ranked: bool, stage: int) -> dict[str, Tensor]:
+        def loss(leaves: Parameters, batch: Batch, step: int) -> Tensor:
+            total = self._similarity_loss(leaves, self._documents[batch.documents])
+            return total + self._rank_loss(leaves, batch) if ranked else total
+
+        return self._lesson.learn(parameters, self._forward, loss, stage=stage)
+
+    def _forward(self, parameters: Parameters, originals: Tensor) -> Tensor:
+        return adapt(parameters, originals @ self._lesson.basis)
+
+    def _similarity_loss(self, leaves: Parameters, documents: Tensor) -> Tensor:
+        teacher = documents @ documents.T
+        others = teacher.clone().fill_diagonal_(-2.0)
+        nearest = others.topk(min(NEIGHBOURS, len(documents) - 1)).indices
+        added = change(leaves, documents)
+        total = added.abs().mean()
+        for small in prefixes(documents + added, self._lesson.dims):
+            student = small @ small.T
+            total = total + absolute_difference(student, teacher)
+            total = total + absolute_difference(student.gather(1, nearest), teacher.gather(1, nearest))
+        return total
+
+    def _rank_loss(self, leaves: Parameters, batch: Batch) -> Tensor:
+        queries = prefixes(adapt(leaves, self._queries[batch.queries]), self._lesson.dims)
+        documents = prefixes(adapt(leaves, self._documents[batch.documents]), self._lesson.dims)
+        parts = [
+            pairwise_logistic(q @ d.T, batch.grades, self._lesson.settings.temperature)
+            for q, d in zip(queries, documents, strict=True)
+        ]
+        return torch.stack(parts).sum()

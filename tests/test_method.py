@@ -192,13 +192,27 @@ def test_the_average_of_the_steps_is_kept() -> None:
     assert (state.best["w"] > last).all()  # the average lags behind a steady descent
 
 
+def test_the_full_size_is_trained_first_and_teaches_the_others() -> None:
+    full, others = plan_stages(short(), 384, (48, 24, 12))
+    assert (full.sizes, full.served, full.taught) == ((384,), (384,), False)
+    assert (others.sizes, others.served, others.taught) == ((48, 24, 12), (48, 24, 12), True)
+    assert (others.columns, others.turned) == (48, 384)
+
+
+def test_a_stage_passes_over_all_queries_at_least_twice() -> None:
+    few, many = (plan_stages(short(), 384, (48, 24), queries=count)[0].steps for count in (100, 1000))
+    assert (few, many) == (30, 125)
+
+
 def test_stages_halve_and_have_their_own_two_sizes_in_the_loss() -> None:
-    default = plan_stages(short(), 384, (48, 24, 12))
-    assert [plan.sizes for plan in default] == [(48,), (48, 24), (24, 12)]
-    assert [plan.served for plan in default] == [(48,), (48, 24), (24, 12)]
+    nested = plan_stages(short(schedule="sequential"), 384, (48, 24, 12))
+    assert [plan.sizes for plan in nested] == [(48,), (48, 24), (24, 12)]
+    assert [plan.served for plan in nested] == [(48,), (48, 24), (24, 12)]
+    assert [plan.turned for plan in nested] == [0, 48, 24]
     paper = plan_stages(short("paper"), 384, (48, 24, 12))
     assert [plan.sizes for plan in paper] == [(384, 48), (48, 24), (24, 12)]
     assert [plan.served for plan in paper] == [(48,), (24,), (12,)]
     assert all(plan.select for plan in paper)
+    assert not any(plan.turned or plan.taught for plan in paper)
     joint = plan_stages(short(schedule="joint"), 384, (48, 24, 12))
     assert [(plan.sizes, plan.steps) for plan in joint] == [((48, 24, 12), 90)]

@@ -27,7 +27,8 @@ CONFIGS = {
     "default": short(),
     "paper": short("paper"),
     "without labels": short(supervised=False),
-    "nested ads": short(selection="ads"),
+    "sequential": short(schedule="sequential"),
+    "nested ads": short(schedule="sequential", selection="ads"),
     "joint": short(schedule="joint"),
 }
 UNGATED: dict[str, Any] = {"validation": {"gate": False}}

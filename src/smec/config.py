@@ -25,14 +25,27 @@ class RankConfig(_Settings):
     """Divides cosines (range -1 to 1) before the softmax or the logistic."""
 
 
+class DistillationConfig(_Settings):
+    """What the trained full size teaches the small ones (schedule "distilled")."""
+
+    weight: float = Field(1.0, ge=0)
+    """Factor of the distillation loss beside the rank loss."""
+    anchors: int = Field(64, ge=0)
+    """Random documents per step whose similarities are taught besides those of the queries."""
+    temperature: float = Field(0.05, gt=0)
+    """Of teacher and student."""
+    learning_rate: float = Field(8e-3, gt=0)
+    """Of the stage that is taught, whose start is good and whose teacher holds it."""
+
+
 class MemoryConfig(_Settings):
     """S-XBM (paper, section 3.4): which neighbours to align, and with which loss."""
 
     loss: Literal["listwise", "absolute", "none"] = "listwise"
     weight: float | None = Field(None, ge=0)
-    """Factor of the memory loss beside the rank loss; None: 300 / (queries to fit), from .1 to 3,
-    as the fewer the labels, the more the original similarities are worth. Without labels the
-    memory loss is the only one."""
+    """Factor of the memory loss beside the rank loss; None: 300 / (queries to fit), at most 3, as the
+    fewer the labels, the more the original similarities are worth; below .5 it is left out, where it
+    gains nothing and takes time. Without labels the memory loss is the only one."""
     size: int = Field(2048, ge=2)
     """Embeddings in the FIFO queue."""
     neighbours: int = Field(8, ge=1)
@@ -48,8 +61,10 @@ class MemoryConfig(_Settings):
 class OptimiserConfig(_Settings):
     """AdamW with a linear warm-up and a cosine decay in every stage."""
 
-    steps: int = Field(200, ge=1)
+    steps: int = Field(150, ge=1)
     """Optimiser steps of the first stage."""
+    passes: float = Field(2.0, ge=0)
+    """More steps where these do not make so many passes over the train queries."""
     growth: float = Field(0.5, ge=0, le=1)
     """Later stages take ``steps * (d_1 / columns) ** growth``: their steps are cheaper, and small
     sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""
@@ -59,7 +74,7 @@ class OptimiserConfig(_Settings):
     """Decay of the moving average of the parameters that is checked and kept; 0: none."""
     batch: int = Field(64, ge=1)
     """Queries per step; without labels, documents."""
-    negatives: int = Field(512, ge=0)
+    negatives: int = Field(2048, ge=0)
     """Random corpus documents per step, besides the positives of the other queries."""
 
 
@@ -71,7 +86,7 @@ class ValidationConfig(_Settings):
     the corpus."""
     most: int = Field(1000, ge=1)
     """Upper limit of held-out queries (or vectors)."""
-    every: int = Field(40, ge=1)
+    every: int = Field(25, ge=1)
     """Steps between two checks."""
     patience: int = Field(5, ge=1)
     """Checks without improvement that end a stage."""
@@ -94,11 +109,15 @@ class TrainConfig(_Settings):
     start "identity"."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
-    schedule: Literal["sequential", "joint"] = "sequential"
-    """SMRL, or all sizes at once as in MRL, with the same total number of steps."""
+    schedule: Literal["distilled", "sequential", "joint"] = "distilled"
+    """The full size first, which then teaches all sizes at once; SMRL; or all sizes at once as in
+    MRL, with as many steps as SMRL's stages have without growth."""
+    turned: bool = True
+    """Turn a nested layer to the axes of agreement before each stage but the first (labels only)."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
     rank: RankConfig = RankConfig()
+    distillation: DistillationConfig = DistillationConfig()
     memory: MemoryConfig = MemoryConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -107,10 +126,13 @@ class TrainConfig(_Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
-        if self.schedule == "joint" and (self.selection == "ads" or self.layers == "fresh"):
+        if self.schedule != "sequential" and (self.selection == "ads" or self.layers == "fresh"):
             raise ValueError(
-                "schedule 'joint' trains prefixes of one nested matrix: no 'ads', no 'fresh' layers"
+                f"schedule {self.schedule!r} trains prefixes of one nested matrix: "
+                "no 'ads', no 'fresh' layers"
             )
+        if not self.supervised and self.schedule == "distilled":
+            raise ValueError("schedule 'distilled' learns from labels; use 'sequential' or 'joint'")
         if not self.supervised and self.memory.loss == "none":
             raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
         return self
@@ -122,24 +144,34 @@ PRESETS: dict[str, dict[str, Any]] = {
     # similarity differences (Eq. 7 and 8). The paper's optimiser, batch, queue size and k are
     # not known to us: batch 128 and rate 1e-3 are Matryoshka-Adaptor's, its direct forerunner.
     "paper": {
+        "schedule": "sequential",
+        "turned": False,
         "start": "identity",
         "layers": "fresh",
         "selection": "ads",
         "rank": {"loss": "pairwise"},
         "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10, "anchors": 128},
         "optimiser": {
+            "steps": 200,
+            "passes": 0.0,
             "growth": 0.0,
             "learning_rate": 1e-3,
             "averaging": 0.0,
             "batch": 128,
             "negatives": 0,
         },
+        "validation": {"every": 40},
     },
 }
 
 UNSUPERVISED: dict[str, dict[str, Any]] = {
     # Without labels the neighbours are all there is to learn from: more of them, from a longer queue.
-    "default": {"memory": {"size": 4096, "neighbours": 32}},
+    "default": {
+        "schedule": "sequential",
+        "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
+        "optimiser": {"steps": 200},
+        "validation": {"every": 40},
+    },
     "paper": {},
 }
 """What a preset changes when it trains without labels."""

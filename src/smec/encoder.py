@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
@@ -81,6 +82,57 @@ class Projection:
     def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
         """Queries and documents share the matrix."""
         return self.encode(vectors, dim)
+
+
+class ProjectionPerSize:
+    """A projection of its own for every size, and where queries need them others for queries.
+
+    Parameters
+    ----------
+    documents : mapping of int to Projection
+        Size -> projection that serves it, sizes descending.
+    name : str
+        What tables call it.
+    queries : mapping of int to Projection, optional
+        The same sizes; by default those of the documents.
+    """
+
+    def __init__(
+        self,
+        documents: Mapping[int, Projection],
+        name: str,
+        *,
+        queries: Mapping[int, Projection] | None = None,
+    ) -> None:
+        self.documents = dict(documents)
+        self.queries = self.documents if queries is None else dict(queries)
+        self.name = name
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Served sizes, descending."""
+        return tuple(self.documents)
+
+    @property
+    def input_dim(self) -> int:
+        """D, the width of the embeddings it takes."""
+        return self.documents[self.dims[0]].input_dim
+
+    def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Encode documents, ``(n, D)`` to ``(n, dim)`` unit rows; the largest size without ``dim``.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not one of ``dims``.
+        DataError
+            Another width than D, or a row with NaN, Inf or only zeros.
+        """
+        return self.documents[served(dim, self.dims, self.name)].encode(vectors)
+
+    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Encode queries, as `encode` does documents."""
+        return self.queries[served(dim, self.dims, self.name)].encode(vectors)
 
 
 def served(dim: int | None, dims: tuple[int, ...], name: str) -> int:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA, TruncatedSVD
 
-from smec.baselines.pca import fit_pca, mean_direction, principal_axes, second_moment
+from smec.baselines.pca import (
+    eigenvalues,
+    fit_pca,
+    fit_whitened_pca,
+    mean_direction,
+    principal_axes,
+    second_moment,
+)
 from smec.data import Dataset
 from smec.vectors import BLOCK_ROWS, FloatArray, normalise
 
@@ -48,6 +55,23 @@ def test_all_axes_together_keep_every_cosine() -> None:
     encoded = fit_pca(Dataset(corpus()), (10,)).encode(corpus())
     unit = normalise(corpus())
     np.testing.assert_allclose(encoded @ encoded.T, unit @ unit.T, atol=1e-6)
+
+
+def test_whitening_by_half_leaves_each_axis_the_root_of_its_eigenvalue() -> None:
+    rows = normalise(corpus()).astype(np.float64)
+    spectrum = np.linalg.svd(rows, compute_uv=False)[:4] ** 2 / len(rows)
+    small = rows @ fit_whitened_pca(Dataset(corpus()), (4, 2)).matrix
+    np.testing.assert_allclose(small.T @ small / len(rows), np.diag(np.sqrt(spectrum)), atol=1e-6)
+
+
+def test_eigenvalues_of_axes_without_any_spread_can_be_divided_by() -> None:
+    rows = normalise(corpus(3))
+    moment = second_moment(rows)
+    found = eigenvalues(moment, principal_axes(moment))
+    expected = np.linalg.svd(rows.astype(np.float64), compute_uv=False) ** 2 / 3
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-6)
+    np.testing.assert_allclose(found[3:], 1e-6 * found[0])
+    assert (eigenvalues(np.zeros((2, 2)), np.eye(2)) > 0).all()
 
 
 @given(st.integers(1, 7), st.integers(0, 2**16))

@@ -1,4 +1,4 @@
-"""PCA of the unit-length corpus, uncentred (what cosine sees) or centred (the textbook's)."""
+"""PCA of the unit-length corpus: uncentred (what cosine sees), centred (the textbook's), or whitened."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from smec.data import Dataset
 from smec.encoder import Projection
 from smec.vectors import FloatArray, normalise, row_blocks
+
+WHITENING = 0.5
+"""Of `fit_whitened_pca`: 0 is PCA, 1 makes all axes equally strong."""
+
+_WEAKEST = 1e-6
+"""Share of the largest eigenvalue that every axis is taken to have: weaker ones are rounding."""
 
 
 def fit_pca(dataset: Dataset, dims: tuple[int, ...], *, centred: bool = False, seed: int = 0) -> Projection:
@@ -43,6 +49,18 @@ def fit_centred_pca(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -
     return fit_pca(dataset, dims, centred=True, seed=seed)
 
 
+def fit_whitened_pca(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -> Projection:
+    """Uncentred PCA whose axes are scaled by eigenvalue^(-1/4), half of the way to whitening.
+
+    Uncentred, as whitening already takes most of its weight from the corpus' mean; the centred
+    form with a strength that follows from the spectrum is "spectemp".
+    """
+    moment = second_moment(dataset.corpus.vectors)
+    axes = principal_axes(moment)
+    scaled = axes * eigenvalues(moment, axes) ** (-WHITENING / 2)
+    return Projection(scaled[:, : dims[0]].astype(np.float32), dims, "pca-whitened")
+
+
 def second_moment(vectors: FloatArray) -> NDArray[np.float64]:
     """Mean of ``x xᵀ`` over the unit-length rows of ``vectors`` (n, D), of shape (D, D)."""
     total = np.zeros((vectors.shape[1], vectors.shape[1]))
@@ -74,10 +92,26 @@ def principal_axes(moment: NDArray[np.float64]) -> NDArray[np.float64]:
         Orthonormal columns, by descending eigenvalue; the largest entry of each is positive, as
         the sign that LAPACK returns is arbitrary.
     """
-    axes: NDArray[np.float64] = np.linalg.eigh(moment).eigenvectors[:, ::-1]
+    return signed(np.linalg.eigh(moment).eigenvectors[:, ::-1])
+
+
+def signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``axes`` (D, d) with the largest entry of each column positive."""
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None, :], axis=0)
-    signed: NDArray[np.float64] = axes * np.sign(largest)
-    return signed
+    result: NDArray[np.float64] = axes * np.sign(largest)
+    return result
+
+
+def eigenvalues(moment: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eigenvalues of a second moment or covariance (D, D) along its ``axes`` (D, D), of shape (D,).
+
+    All positive, as what is divided by them must be finite: a corpus of fewer rows than dims has
+    no spread along some axes.
+    """
+    along = np.einsum("ij,ij->j", axes, moment @ axes)
+    smallest = max(_WEAKEST * along[0], np.finfo(np.float64).eps)
+    result: NDArray[np.float64] = np.maximum(along, smallest)
+    return result
 
 
 def _leading(moment: NDArray[np.float64], dims: tuple[int, ...]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smec.baselines import BASELINES
 from smec.cli.options import AsJson, DatasetFolder, parse_dims
 from smec.errors import ConfigError
 
@@ -24,7 +25,11 @@ def evaluate(
         typer.Option("--model", "-m", help="Folder of a compressor; may be given repeatedly."),
     ] = None,
     baselines: Annotated[
-        str, typer.Option(help="Fitted on the corpus: truncate, pca, pca-centred, random; '' for none.")
+        str,
+        typer.Option(
+            help="Fitted to the corpus, those that learn from them to the train queries too: "
+            f"{', '.join(BASELINES)}; '' for none."
+        ),
     ] = "truncate,pca",
     dims: Annotated[
         str | None,

@@ -79,7 +79,13 @@ def extend(
             "extend it with embeddings of the model that it was trained on"
         )
     config = config or parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
-    update = {"dims": (dim,), "selection": "prefix", "layers": "fresh", "schedule": "sequential"}
+    update = {
+        "dims": (dim,),
+        "selection": "prefix",
+        "layers": "fresh",
+        "schedule": "sequential",
+        "turned": False,
+    }
     config = config.model_copy(update=update | ({"seed": seed} if seed is not None else {}))
     pool = build_pool(
         dataset,
@@ -124,7 +130,12 @@ def _train_head(
 ) -> tuple[Float32Array, list[dict[str, Any]]]:
     dim = axes.shape[1]
     plan = StagePlan(
-        number=0, columns=dim, sizes=(dim,), served=(dim,), steps=config.optimiser.steps, select=False
+        number=0,
+        columns=dim,
+        sizes=(dim,),
+        served=(dim,),
+        steps=config.optimiser.steps,
+        learning_rate=config.optimiser.learning_rate,
     )
     schedule = Schedule(
         [plan], config, pool, held_out, torch.from_numpy(stored.copy()), torch.from_numpy(axes)

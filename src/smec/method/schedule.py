@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from smec.config import TrainConfig
+from smec.method.agreement import agreement_axes
 from smec.method.stages import Stage, StagePlan
 from smec.training.checkpoint import Checkpoint
 from smec.training.loop import LoopState, Progress, optimise
@@ -93,8 +95,16 @@ class Schedule:
         layer = self._start
         if learned.layers:
             layer = learned.layers[0] if self._config.layers == "nested" else torch.eye(plan.columns)
+        if plan.turned:
+            layer = self._turned(layer, plan.turned)
         documents, queries = self._pool.documents @ before, self._pool.queries @ before
         return Stage(plan, self._config, self._pool, documents, queries, layer)
+
+    def _turned(self, layer: Tensor, columns: int) -> Tensor:
+        """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
+        axes = agreement_axes(self._pool, (self._basis @ layer[:, :columns]).numpy())
+        turned = layer[:, :columns] @ torch.from_numpy(axes.astype(np.float32))
+        return torch.cat([turned, layer[:, columns:]], dim=1)
 
     def _before(self, learned: Learned) -> Tensor:
         matrices = self.folded(learned) if self._config.layers == "fresh" else []
@@ -127,7 +137,7 @@ class Schedule:
             state,
             stage.loss,
             score,
-            self._config.optimiser,
+            self._config.optimiser.model_copy(update={"learning_rate": stage.plan.learning_rate}),
             self._config.validation,
             steps=stage.plan.steps,
             on_check=on_check,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,28 +35,56 @@ class StagePlan:
     served: tuple[int, ...]
     """Sizes whose stored form this stage decides; the checks score these."""
     steps: int
-    select: bool
+    learning_rate: float
+    select: bool = False
     """ADS chooses the new size's dimensions among the columns."""
+    turned: int = 0
+    """Leading columns that are turned to the axes of agreement before the stage."""
+    taught: bool = False
+    """The layer as it is before the stage is the teacher of its sizes."""
 
 
-def plan_stages(config: TrainConfig, input_dim: int, dims: tuple[int, ...]) -> list[StagePlan]:
-    """The stages of a training for ``dims``, of embeddings of ``input_dim``.
+def plan_stages(
+    config: TrainConfig, input_dim: int, dims: tuple[int, ...], queries: int = 0
+) -> list[StagePlan]:
+    """The stages of a training for ``dims``, of embeddings of ``input_dim``, with so many queries to fit.
 
-    With nested layers a stage refines the columns of its two sizes in the one matrix; D itself
-    is not served, so the first stage has only d_1 in its loss unless ADS selects from D. With
+    Sequential: with nested layers a stage refines the columns of its two sizes in the one matrix; D
+    itself is not served, so the first stage has only d_1 in its loss unless ADS selects from D. With
     fresh layers every stage has a square layer and both sizes in its loss, as the paper draws it.
+    Distilled: D alone, then all served sizes at once with D as their teacher.
     """
-    steps, ads = config.optimiser.steps, config.selection == "ads"
+    options, ads = config.optimiser, config.selection == "ads"
+    steps = max(options.steps, math.ceil(options.passes * queries / options.batch))
+    rate = options.learning_rate
     if config.schedule == "joint":
-        return [StagePlan(0, dims[0], dims, dims, steps * len(dims), False)]
+        return [StagePlan(0, dims[0], dims, dims, steps * len(dims), rate)]
+    if config.schedule == "distilled":
+        turned = input_dim if config.turned else 0
+        return [
+            StagePlan(0, input_dim, (input_dim,), (input_dim,), steps, rate),
+            StagePlan(
+                number=1,
+                columns=dims[0],
+                sizes=dims,
+                served=dims,
+                steps=steps,
+                learning_rate=config.distillation.learning_rate,
+                turned=turned,
+                taught=True,
+            ),
+        ]
     plans = []
     for number, (wide, dim) in enumerate(zip((input_dim, *dims), dims, strict=False)):
         nested = config.layers == "nested"
         both = wide != dim and (number > 0 or ads or not nested)
         sizes = (wide, dim) if both else (dim,)
         served = tuple(size for size in sizes if nested and size in dims) or (dim,)
-        longer = round(steps * max(1.0, dims[0] / sizes[0]) ** config.optimiser.growth)
-        plans.append(StagePlan(number, sizes[0], sizes, served, longer, ads and both))
+        longer = round(steps * max(1.0, dims[0] / sizes[0]) ** options.growth)
+        turned = sizes[0] if nested and number and config.turned and config.supervised else 0
+        plans.append(
+            StagePlan(number, sizes[0], sizes, served, longer, rate, select=ads and both, turned=turned)
+        )
     return plans
 
 
@@ -92,6 +121,11 @@ class Stage:
         self._layer = layer
         self._batches = Batches(pool, config.optimiser, config.seed, plan.number)
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
+        self._taught = (
+            (functional.normalize(queries @ layer), functional.normalize(documents @ layer))
+            if plan.taught
+            else None
+        )
 
     def parameters(self) -> dict[str, Tensor]:
         """Zero residual, and with ADS zero logits: the stage starts as its start, prefix kept."""
@@ -109,7 +143,7 @@ class Stage:
         return torch.cat([trained, self._layer[:, columns:]], dim=1)
 
     def loss(self, parameters: Mapping[str, Tensor], step: int) -> Tensor:
-        """L_rank + weight * L_memory, summed over the stage's sizes; L_memory alone without labels."""
+        """L_rank + weights * (L_distil + L_memory), summed over the sizes; L_memory alone without labels."""
         batch = self._batches.draw(step)
         self.memory.push(batch.documents)
         project = _Projection(
@@ -117,19 +151,24 @@ class Stage:
             self.plan.sizes,
             self._mask(parameters, step),
         )
-        memory = self._config.memory
+        weight = self._memory_weight()
         total = torch.zeros(())
         if self._config.supervised:
-            total = total + self._rank_loss(batch, project)
-        if memory.loss != "none":
-            total = total + self._memory_weight() * self._memory_loss(batch, project, step)
+            total = total + self._label_loss(batch, project)
+        if weight:
+            total = total + weight * self._memory_loss(batch, project, step)
         return total
 
     def _memory_weight(self) -> float:
+        memory = self._config.memory
+        if memory.loss == "none":
+            return 0.0
         if not self._config.supervised:
             return 1.0
-        weight = self._config.memory.weight
-        return min(3.0, max(0.1, 300 / len(self._queries))) if weight is None else weight
+        if memory.weight is not None:
+            return memory.weight
+        weight = min(3.0, 300 / len(self._queries))
+        return weight if weight >= 0.5 else 0.0
 
     def _mask(self, parameters: Mapping[str, Tensor], step: int) -> Tensor | None:
         if not self.plan.select:
@@ -137,15 +176,37 @@ class Stage:
         key = [self._config.seed, 3, self.plan.number, step]
         return training_mask(parameters["logits"], self.plan.sizes[-1], step / self.plan.steps, key)
 
-    def _rank_loss(self, batch: Batch, project: _Projection) -> Tensor:
-        rank = self._config.rank
+    def _label_loss(self, batch: Batch, project: _Projection) -> Tensor:
+        """L_rank of the queries, and what the teacher says of queries and of random documents."""
+        rank, distillation = self._config.rank, self._config.distillation
         loss = info_nce if rank.loss == "infonce" else pairwise_logistic
+        teacher = self._teacher(batch)
+        count = len(batch.queries)
+        total = torch.zeros(())
         queries = project(self._queries[batch.queries])
         documents = project(self._documents[batch.documents])
-        parts = [
-            loss(q @ d.T, batch.grades, rank.temperature) for q, d in zip(queries, documents, strict=True)
-        ]
-        return torch.stack(parts).sum()
+        for q, d in zip(queries, documents, strict=True):
+            anchors = d[self._anchors(batch)] if teacher is not None else d[:0]
+            scores = torch.cat([q, anchors]) @ d.T
+            total = total + loss(scores[:count], batch.grades, rank.temperature)
+            if teacher is not None:
+                student = _without_own(scores, count, self._anchors(batch))
+                total = total + distillation.weight * listwise_kl(student, teacher, distillation.temperature)
+        return total
+
+    def _teacher(self, batch: Batch) -> Tensor | None:
+        if self._taught is None:
+            return None
+        queries, documents = self._taught
+        own = documents[batch.documents]
+        anchors = self._anchors(batch)
+        scores = torch.cat([queries[batch.queries], own[anchors]]) @ own.T
+        return _without_own(scores, len(batch.queries), anchors)
+
+    def _anchors(self, batch: Batch) -> Tensor:
+        """Places in the batch's documents, from its end, where the random ones are."""
+        total = len(batch.documents)
+        return torch.arange(total - min(self._config.distillation.anchors, total), total)
 
     def _memory_loss(self, batch: Batch, project: _Projection, step: int) -> Tensor:
         memory = self._config.memory
@@ -163,6 +224,13 @@ class Stage:
             else:
                 parts.append(absolute_difference(student, teacher))
         return torch.stack(parts).sum()
+
+
+def _without_own(scores: Tensor, first: int, anchors: Tensor) -> Tensor:
+    """Scores in which no anchor (rows from ``first`` on) is its own neighbour."""
+    own = torch.zeros_like(scores, dtype=torch.bool)
+    own[torch.arange(first, len(scores)), anchors] = True
+    return scores.masked_fill(own, -1.0)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _schedule(
     axes: np.ndarray[Any, np.dtype[np.float64]],
     moment: np.ndarray[Any, np.dtype[np.float64]],
 ) -> Schedule:
-    plans = plan_stages(config, len(axes), sizes)
+    plans = plan_stages(config, len(axes), sizes, len(pool.queries))
     scale = np.ones(len(axes))
     if config.start == "pca":
         energy = np.einsum("ij,ij->j", axes, moment @ axes)

@@ -1,0 +1,1 @@
+"""Commands that regenerate every number in the documentation: ``python -m benchmarks``."""

@@ -193,10 +193,11 @@ def test_the_average_of_the_steps_is_kept() -> None:
 
 
 def test_the_full_size_is_trained_first_and_teaches_the_others() -> None:
-    full, others = plan_stages(short(), 384, (48, 24, 12))
+    full, others = plan_stages(short(), 384, (48, 24, 12), queries=300)
     assert (full.sizes, full.served, full.taught) == ((384,), (384,), False)
     assert (others.sizes, others.served, others.taught) == ((48, 24, 12), (48, 24, 12), True)
     assert (others.columns, others.turned) == (48, 384)
+    assert plan_stages(short(), 384, (48, 24, 12), queries=299)[1].turned == 0
 
 
 def test_a_stage_passes_over_all_queries_at_least_twice() -> None:
@@ -205,7 +206,7 @@ def test_a_stage_passes_over_all_queries_at_least_twice() -> None:
 
 
 def test_stages_halve_and_have_their_own_two_sizes_in_the_loss() -> None:
-    nested = plan_stages(short(schedule="sequential"), 384, (48, 24, 12))
+    nested = plan_stages(short(schedule="sequential"), 384, (48, 24, 12), queries=300)
     assert [plan.sizes for plan in nested] == [(48,), (48, 24), (24, 12)]
     assert [plan.served for plan in nested] == [(48,), (48, 24), (24, 12)]
     assert [plan.turned for plan in nested] == [0, 48, 24]

@@ -113,7 +113,8 @@ class TrainConfig(_Settings):
     """The full size first, which then teaches all sizes at once; SMRL; or all sizes at once as in
     MRL, with as many steps as SMRL's stages have without growth."""
     turned: bool = True
-    """Turn a nested layer to the axes of agreement before each stage but the first (labels only)."""
+    """Turn a nested layer to the axes of agreement before each stage but the first, where there are
+    300 queries to fit."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
     rank: RankConfig = RankConfig()

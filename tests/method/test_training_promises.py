@@ -64,7 +64,7 @@ def test_other_test_judgements_change_no_byte_of_the_artefact(tmp_path: Path) ->
 @pytest.mark.parametrize("start", ["pca", "identity"])
 def test_steps_that_gain_nothing_leave_the_start(start: str) -> None:
     fields: dict[str, Any] = {"optimiser": {"steps": 10, "learning_rate": 1e-12}, "start": start}
-    still = {"distillation": {"learning_rate": 1e-12}, "turned": False}
+    still: dict[str, Any] = {"distillation": {"learning_rate": 1e-12}, "turned": False}
     compressor = train(small_dataset(), config=short(tempering=0, **fields, **still, **UNGATED))
     vectors = small_dataset().corpus.vectors
     baseline = fit_baseline("pca" if start == "pca" else "truncate", vectors, (48, 24, 12))

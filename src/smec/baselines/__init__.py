@@ -28,6 +28,10 @@ BASELINES: dict[str, str] = {
     "matryoshka-adaptor-unsupervised": (
         "smec.baselines.matryoshka_adaptor:fit_unsupervised_matryoshka_adaptor"
     ),
+    "search-adaptor": "smec.baselines.search_adaptor:fit_search_adaptor",
+    "mrl": "smec.baselines.mrl:fit_mrl",
+    "mrl-weighted": "smec.baselines.mrl:fit_weighted_mrl",
+    "chain": "smec.baselines.chain:fit_chain",
     "adawidth": "smec.baselines.adawidth:fit_adawidth",
     "dive": "smec.baselines.dive:fit_dive",
     "dive-unsupervised": "smec.baselines.dive:fit_unsupervised_dive",

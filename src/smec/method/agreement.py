@@ -16,9 +16,8 @@ from smec.baselines.pca import principal_axes
 from smec.training.pool import Pool
 from smec.vectors import Float32Array, FloatArray, normalise
 
-PRIOR = 150
-"""With as many queries the corpus' own second moment counts as much as the labels do; its share falls with
-the square of their number: with few labels the axes stay near PCA's."""
+FEWEST = 300
+"""Queries to fit from which the turn is worth making: with fewer its axes follow their noise."""
 
 
 def agreement_axes(pool: Pool, matrix: Float32Array) -> NDArray[np.float64]:
@@ -39,9 +38,7 @@ def agreement_axes(pool: Pool, matrix: Float32Array) -> NDArray[np.float64]:
     queries = normalise(pool.queries.numpy() @ matrix).astype(np.float64)
     positives = np.stack([_weighted_mean(documents[rows], grades) for rows, grades in pool.positives])
     cross = queries.T @ positives / len(queries) - np.outer(queries.mean(axis=0), documents.mean(axis=0))
-    moment = documents.T @ documents / len(documents)  # of trace 1
-    gain = max(float(np.trace(cross)), 1e-9)
-    return principal_axes((cross + cross.T) / (2 * gain) + (PRIOR / len(queries)) ** 2 * moment)
+    return principal_axes((cross + cross.T) / 2)
 
 
 def _weighted_mean(rows: FloatArray, weights: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from smec.config import TrainConfig
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic
 from smec.losses.similarity import absolute_difference, listwise_kl
+from smec.method.agreement import FEWEST
 from smec.method.memory import CrossBatchMemory
 from smec.method.selection import column_order, training_mask
 from smec.training.batches import Batch, Batches
@@ -59,8 +60,9 @@ def plan_stages(
     rate = options.learning_rate
     if config.schedule == "joint":
         return [StagePlan(0, dims[0], dims, dims, steps * len(dims), rate)]
+    turns = config.turned and queries >= FEWEST
     if config.schedule == "distilled":
-        turned = input_dim if config.turned else 0
+        turned = input_dim if turns else 0
         return [
             StagePlan(0, input_dim, (input_dim,), (input_dim,), steps, rate),
             StagePlan(
@@ -81,7 +83,7 @@ def plan_stages(
         sizes = (wide, dim) if both else (dim,)
         served = tuple(size for size in sizes if nested and size in dims) or (dim,)
         longer = round(steps * max(1.0, dims[0] / sizes[0]) ** options.growth)
-        turned = sizes[0] if nested and number and config.turned and config.supervised else 0
+        turned = sizes[0] if nested and number and turns else 0
         plans.append(
             StagePlan(number, sizes[0], sizes, served, longer, rate, select=ads and both, turned=turned)
         )

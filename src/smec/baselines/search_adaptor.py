@@ -3,7 +3,7 @@
 ::
 
     q' = q + f(q),  c' = c + f(c)
-    L = L_rank + α L_rec + β L_pred
+    L = L_rank + alpha L_rec + beta L_pred
     L_rank = sum over (y_ij > y_ik) of (y_ij - y_ik) log(1 + exp(s_ik - s_ij))
     L_rec  = mean |f(.)|
     L_pred = sum y_ij |q'_i - p(c'_j)| / sum y_ij
@@ -15,7 +15,7 @@ with its own training and early stopping. Its f takes all D dims and has d outpu
 the leading d coordinates, so that a short vector can draw on the dims that it drops. Sums over pairs
 are means, so that the weights do not depend on the batch, and so is the absolute value's over
 coordinates. p has the form of the adaptor, d to d, and also starts as the identity. Of the three
-values that the paper tries for each, α and β are the middle ones.
+values that the paper tries for each, alpha and beta are the middle ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PAPER = LearningSettings(learning_rate=1e-3, temperature=1.0, start="identity", 
 without a gain, as here. Its ranking loss has no temperature."""
 
 RECOVERY, PREDICTION = 0.1, 0.01
-"""α and β."""
+"""alpha and beta."""
 
 _PREDICTOR = "predictor."
 

@@ -86,6 +86,9 @@ class ValidationConfig(_Settings):
     the corpus."""
     most: int = Field(1000, ge=1)
     """Upper limit of held-out queries (or vectors)."""
+    folds: int = Field(4, ge=1)
+    """Trainings where fewer than 300 queries are judged: each holds out another part of them, their
+    matrices are averaged, and the gate sees all queries. 1: one training always. Not with fresh layers."""
     every: int = Field(25, ge=1)
     """Steps between two checks."""
     patience: int = Field(5, ge=1)

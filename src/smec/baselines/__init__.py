@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smec.errors import ConfigError, MissingExtraError
 
@@ -44,7 +45,9 @@ Each function takes ``(dataset, dims, *, seed=0)`` and returns an `Encoder` of t
 _EXTRAS = {"torch": "train", "scipy": "eval", "kneed": "eval"}
 
 
-def fit_baseline(name: str, dataset: Dataset | FloatArray, dims: Sequence[int], seed: int = 0) -> Encoder:
+def fit_baseline(
+    name: str, dataset: Dataset | FloatArray, dims: Sequence[int], seed: int = 0, **settings: Any
+) -> Encoder:
     """Fit a baseline to a corpus and, where it learns from them, to the train queries.
 
     Parameters
@@ -58,6 +61,8 @@ def fit_baseline(name: str, dataset: Dataset | FloatArray, dims: Sequence[int], 
         Sizes to serve, descending.
     seed : int
         Of what is random.
+    **settings
+        Fields of `LearningSettings` in place of a learned baseline's own, for tuning it.
 
     Raises
     ------
@@ -77,11 +82,12 @@ def fit_baseline(name: str, dataset: Dataset | FloatArray, dims: Sequence[int], 
     opened = dataset if isinstance(dataset, Dataset) else Dataset(dataset, name=name)
     module, function = BASELINES[name].split(":")
     try:
-        fit = getattr(import_module(module), function)
+        home = import_module(module)
     except ModuleNotFoundError as error:
         library = str(error.name).split(".")[0]
         if library not in _EXTRAS:
             raise
         raise MissingExtraError(library, _EXTRAS[library], f"baseline {name!r}") from error
-    encoder: Encoder = fit(opened, check_dims(tuple(dims), opened.dim), seed=seed)
+    tuned = {"settings": replace(home.SETTINGS, **settings)} if settings else {}
+    encoder: Encoder = getattr(home, function)(opened, check_dims(tuple(dims), opened.dim), seed=seed, **tuned)
     return encoder

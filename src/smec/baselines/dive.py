@@ -13,7 +13,8 @@ are chosen by that size's own distances, and the sizes are summed. The heads are
 SimCLR's are; on a prefix of m dims they use their first m rows; they serve training only. Items of NT-Xent
 are the positives of the batch, each once: queries would be pushed from the documents that the triplets
 pull them to. Of the paper's adaptor we could read only that it is residual and has 14 M weights, of which
-one with a hidden layer would not be trained on a CPU in minutes: it is that of the other rivals.
+one with a hidden layer would not be trained on a CPU in minutes: it is that of the other rivals, with as
+many outputs as the largest size that is served.
 
 Margin, weight, temperature and random epochs are those of an implementation that follows the paper. Its
 learning rate of 1e-4 and batch of 32 never left the start under early stopping, so that the other rivals' of
@@ -93,7 +94,7 @@ class _Trainer:
     def train(self, name: str) -> AdaptedEncoder:
         lesson = self._lesson
         loss = self._supervised_loss if len(self._queries) else self._unsupervised_loss
-        start = start_parameters(lesson.dim, lesson.dim, lesson.seed)
+        start = start_parameters(lesson.dim, lesson.dims[0], lesson.seed)
         learned = lesson.learn({**start, "heads": start_heads(lesson.dim, lesson.seed)}, self._forward, loss)
         del learned["heads"]
         return AdaptedEncoder(lesson.basis, dict.fromkeys(lesson.dims, learned), name)

@@ -30,7 +30,7 @@ from smec.data import Dataset
 from smec.losses.ranking import pairwise_logistic
 from smec.training.batches import Batch
 
-PAPER = LearningSettings(learning_rate=1e-3, temperature=1.0, start="identity", batch=128, steps=1000)
+SETTINGS = LearningSettings(learning_rate=1e-3, temperature=1.0, start="identity", batch=128, steps=1000)
 """Adam 1e-3 and batch 128; steps are those of each size, 2000 in the paper, where it stops after 125
 without a gain, as here. Its ranking loss has no temperature."""
 
@@ -41,7 +41,7 @@ _PREDICTOR = "predictor."
 
 
 def fit_search_adaptor(
-    dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = PAPER
+    dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = SETTINGS
 ) -> AdaptedEncoder:
     """Train an adaptor for every size.
 

@@ -19,7 +19,7 @@ from smec.compressor import CANARY_INPUTS, MEAN, Block, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
 from smec.errors import ConfigError, DataError
-from smec.method.gate import Candidates, judge
+from smec.method.gate import Candidates, judge, measure
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import StagePlan
 from smec.method.trainer import fingerprints, libraries
@@ -103,11 +103,8 @@ def extend(
         "pca": axes.astype(np.float32),
         "truncate": np.eye(smallest, dim, dtype=np.float32),
     }
-    validation = judge(
-        {dim: _candidates(dataset, stored, heads, dim)},
-        held_out,
-        enabled=config.validation.gate,
-    )
+    measured = measure({dim: _candidates(dataset, stored, heads, dim)}, held_out)
+    validation = judge(measured, held_out.metric, enabled=config.validation.gate)
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])
     block = Block(

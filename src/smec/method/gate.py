@@ -4,7 +4,7 @@ better of them (design section 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ DOUBT = 0.01
 """Level of the paired t-test. Not the usual .05: the candidate is the best of several checks on the
 same held-out queries, so some of its gain is luck."""
 
+DOUBT_OF_FOLDS = 0.05
+"""Where each query is held out once: with so few of them a stricter level would refuse most real gains."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -34,45 +37,83 @@ class Candidates:
     """"pca" and "truncate" of the originals: what the size has to beat."""
 
 
-def judge(candidates: Mapping[int, Candidates], held_out: HeldOut, *, enabled: bool) -> Validation:
-    """Measure every size and decide what it ships.
+@dataclass(frozen=True)
+class Measured:
+    """Scores of one size's `Candidates`, an array with an entry per held-out query each."""
 
-    Parameters
-    ----------
-    candidates : mapping
-        dim -> `Candidates`.
-    held_out : HeldOut
-    enabled : bool
-        Without the gate every size ships "smec"; the figures are the same.
-    """
-    full = float(held_out.full().mean())
-    sizes = tuple(_judge_size(dim, candidates[dim], held_out, full, enabled=enabled) for dim in candidates)
-    return Validation(metric=held_out.metric, queries=held_out.count, sizes=sizes)
+    full: Scores
+    """Of the full vectors."""
+    smec: Scores
+    fallbacks: Mapping[str, Scores]
+    rivals: Mapping[str, Scores]
 
 
-def _judge_size(
-    dim: int, candidates: Candidates, held_out: HeldOut, full: float, *, enabled: bool
-) -> SizeMetrics:
-    smec = held_out.scores(candidates.smec)
+def measure(candidates: Mapping[int, Candidates], held_out: HeldOut) -> dict[int, Measured]:
+    """Score every size, dim -> its `Candidates`, on the held-out data."""
+    full = held_out.full()
+    return {dim: _measure_size(of_size, held_out, full) for dim, of_size in candidates.items()}
+
+
+def _measure_size(candidates: Candidates, held_out: HeldOut, full: Scores) -> Measured:
     rivals = {name: held_out.scores(matrix) for name, matrix in candidates.rivals.items()}
-    method = "smec"
-    if enabled and not all(beats(smec, rival) for rival in rivals.values()):
-        # PCA where truncation is not surely better: it is the safer of the two.
-        scores = {name: held_out.scores(matrix) for name, matrix in candidates.fallbacks.items()}
-        method = "truncate" if beats(scores["truncate"], scores["pca"]) else "pca"
-    return SizeMetrics(
-        dim=dim,
-        method=method,
-        full=full,
-        smec=float(smec.mean()),
-        ci=bootstrap_interval(smec),
-        pca=float(rivals["pca"].mean()),
-        truncate=float(rivals["truncate"].mean()),
+    fallbacks = rivals
+    if candidates.fallbacks is not candidates.rivals:
+        fallbacks = {name: held_out.scores(matrix) for name, matrix in candidates.fallbacks.items()}
+    return Measured(full, held_out.scores(candidates.smec), fallbacks, rivals)
+
+
+def joined(folds: Sequence[Mapping[int, Measured]]) -> dict[int, Measured]:
+    """What was measured on several folds, as if on one."""
+    return {dim: _joined_size([fold[dim] for fold in folds]) for dim in folds[0]}
+
+
+def _joined_size(folds: Sequence[Measured]) -> Measured:
+    return Measured(
+        np.concatenate([fold.full for fold in folds]),
+        np.concatenate([fold.smec for fold in folds]),
+        {name: np.concatenate([fold.fallbacks[name] for fold in folds]) for name in folds[0].fallbacks},
+        {name: np.concatenate([fold.rivals[name] for fold in folds]) for name in folds[0].rivals},
     )
 
 
-def beats(scores: Scores, rival: Scores) -> bool:
-    """Whether the mean paired gain is surely above zero (one-sided paired t-test).
+def judge(sizes: Mapping[int, Measured], metric: str, *, enabled: bool, doubt: float = DOUBT) -> Validation:
+    """Decide what every size ships.
+
+    Parameters
+    ----------
+    sizes : mapping
+        dim -> what was `measure`d.
+    metric : str
+        What it was measured with.
+    enabled : bool
+        Without the gate every size ships "smec"; the figures are the same.
+    doubt : float
+        Level of the test.
+    """
+    judged = tuple(_judge_size(dim, size, enabled=enabled, doubt=doubt) for dim, size in sizes.items())
+    queries = len(next(iter(sizes.values())).full)
+    return Validation.model_validate({"metric": metric, "queries": queries, "sizes": judged})
+
+
+def _judge_size(dim: int, size: Measured, *, enabled: bool, doubt: float) -> SizeMetrics:
+    method = "smec"
+    if enabled and not all(beats(size.smec, rival, doubt) for rival in size.rivals.values()):
+        # PCA where truncation is not surely better: it is the safer of the two.
+        better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], doubt)
+        method = "truncate" if better else "pca"
+    return SizeMetrics(
+        dim=dim,
+        method=method,
+        full=float(size.full.mean()),
+        smec=float(size.smec.mean()),
+        ci=bootstrap_interval(size.smec),
+        pca=float(size.rivals["pca"].mean()),
+        truncate=float(size.rivals["truncate"].mean()),
+    )
+
+
+def beats(scores: Scores, rival: Scores, doubt: float = DOUBT) -> bool:
+    """Whether the mean paired gain is surely above zero (one-sided paired t-test at level ``doubt``).
 
     With few queries a gain that may be noise is not worth leaving PCA for; with hundreds this asks
     for 2.3 standard errors.
@@ -81,4 +122,4 @@ def beats(scores: Scores, rival: Scores) -> bool:
     if gain.mean() <= 0 or len(gain) < 2:
         return False
     error = gain.std(ddof=1) / np.sqrt(len(gain))
-    return bool(gain.mean() > stats.t.isf(DOUBT, len(gain) - 1) * error)
+    return bool(gain.mean() > stats.t.isf(doubt, len(gain) - 1) * error)

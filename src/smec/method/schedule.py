@@ -50,6 +50,8 @@ class Schedule:
         Takes originals to the coordinates of the first stage.
     start : Tensor of shape (w, columns)
         The first layer before training.
+    fold : (int, int)
+        Which of how many trainings this is, from 0: for the progress.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class Schedule:
         held_out: HeldOut,
         basis: Tensor,
         start: Tensor,
+        fold: tuple[int, int] = (0, 1),
     ) -> None:
+        self._fold = fold
         self._plans = plans
         self._config = config
         self._pool = pool
@@ -146,8 +150,8 @@ class Schedule:
 
     def _tick(self, plan: StagePlan, state: LoopState) -> Progress:
         return Progress(
-            stage=plan.number + 1,
-            stages=len(self._plans),
+            stage=self._fold[0] * len(self._plans) + plan.number + 1,
+            stages=self._fold[1] * len(self._plans),
             sizes=plan.sizes,
             step=state.step,
             steps=plan.steps,

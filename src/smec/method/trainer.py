@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from smec import __version__
 from smec.artefact import Validation
@@ -18,11 +20,12 @@ from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.encoder import check_dims, default_dims
-from smec.method.gate import Candidates, judge
+from smec.method.agreement import FEWEST
+from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, Measured, joined, judge, measure
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import plan_stages
 from smec.training.checkpoint import Checkpoint
-from smec.training.pool import Pool, build_pool
+from smec.training.pool import FEWEST_QUERIES, Pool, build_pool
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
@@ -79,57 +82,130 @@ def train(
     sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
     data = fingerprints(dataset, config)
+    moment = second_moment(dataset.corpus.vectors)
+    start = _Start(config, sizes, principal_axes(moment), moment)
+    folds = _folds(dataset, config)
+    states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
+    parts = [
+        _train_part(dataset, start, state, (fold, folds), resume, progress)
+        for fold, state in enumerate(states)
+    ]
+    validation = judge(
+        joined([part.measured for part in parts]),
+        parts[0].metric,
+        enabled=config.validation.gate,
+        doubt=DOUBT if folds == 1 else DOUBT_OF_FOLDS,
+    )
+    candidates = start.candidates(_average(parts))
+    blocks = _blocks(candidates, validation, parts[0].heads)
+    stages = [stage for part in parts for stage in part.stages]
+    compressor = _assemble(dataset, config, blocks, validation, stages, data)
+    for state in states:
+        state.discard()
+    return compressor
+
+
+def _folds(dataset: Dataset, config: TrainConfig) -> int:
+    """How many trainings to average: several where the labels are few, and layers can be averaged."""
+    if not config.supervised or config.layers == "fresh":
+        return 1
+    few = FEWEST_QUERIES <= len(dataset.judged("train")) < FEWEST
+    return min(config.validation.folds, len(dataset.judged("train")) // 2) if few else 1
+
+
+def _checkpoint(path: str | Path | None, fold: int, config: TrainConfig, data: dict[str, str]) -> Checkpoint:
+    identity = {"config": config.model_dump(mode="json"), "data": data, "fold": fold}
+    if path is None:
+        return Checkpoint(None, identity)
+    file = Path(path)
+    return Checkpoint(file.with_name(f"{file.name}-{fold}") if fold else file, identity)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What all folds begin with."""
+
+    config: TrainConfig
+    sizes: tuple[int, ...]
+    axes: NDArray[np.float64]
+    moment: NDArray[np.float64]
+
+    def candidates(self, matrices: Mapping[int, Float32Array]) -> dict[int, Candidates]:
+        """For each size the learned matrix, and PCA and truncation beside it."""
+        baselines = {
+            "pca": self.axes.astype(np.float32),
+            "truncate": np.eye(len(self.axes), dtype=np.float32),
+        }
+        return {dim: _candidates(dim, matrices[dim], baselines) for dim in self.sizes}
+
+    def schedule(self, pool: Pool, held_out: HeldOut, fold: tuple[int, int]) -> Schedule:
+        """The stages, from the principal axes, tempered, or from the given coordinates."""
+        plans = plan_stages(self.config, len(self.axes), self.sizes, len(pool.queries))
+        scale, basis = np.ones(len(self.axes)), np.eye(len(self.axes))
+        if self.config.start == "pca":
+            energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
+            scale = (np.maximum(energy, 1e-9) / energy[0]) ** (-self.config.tempering / 2)
+            basis = self.axes
+        start = np.diag(scale)[:, : plans[0].columns]
+        return Schedule(
+            plans,
+            self.config,
+            pool,
+            held_out,
+            torch.from_numpy(basis.astype(np.float32)),
+            torch.from_numpy(start.astype(np.float32)),
+            fold,
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one training made, and how it scored on what it did not see."""
+
+    matrices: dict[int, Float32Array]
+    heads: list[Float32Array]
+    stages: list[dict[str, Any]]
+    measured: dict[int, Measured]
+    metric: str
+
+
+def _train_part(
+    dataset: Dataset,
+    start: _Start,
+    state: Checkpoint,
+    fold: tuple[int, int],
+    resume: bool,
+    progress: OnProgress | None,
+) -> _Part:
+    config = start.config
     pool = build_pool(
         dataset,
         supervised=config.supervised,
         seed=config.seed,
         limit=config.pool,
         validation=config.validation,
+        fold=fold if fold[1] > 1 else None,
     )
     held_out = HeldOut(dataset, pool)
-    moment = second_moment(dataset.corpus.vectors)
-    axes = principal_axes(moment)
-    schedule = _schedule(config, sizes, pool, held_out, axes, moment)
-    state = Checkpoint(
-        Path(checkpoint) if checkpoint is not None else None,
-        {"config": config.model_dump(mode="json"), "data": data},
-    )
+    schedule = start.schedule(pool, held_out, fold)
     learned = schedule.run(state, resume=resume, progress=progress)
-    matrices = [np.ascontiguousarray(matrix.numpy()) for matrix in schedule.folded(learned)]
-    smec = {dim: matrices[0 if config.layers == "nested" else n][:, :dim] for n, dim in enumerate(sizes)}
-    baselines = {"pca": axes.astype(np.float32), "truncate": np.eye(dataset.dim, dtype=np.float32)}
-    candidates = {dim: _candidates(dim, smec[dim], baselines) for dim in sizes}
-    validation = judge(candidates, held_out, enabled=config.validation.gate)
-    heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
-    blocks = _blocks(candidates, validation, heads)
-    compressor = _assemble(dataset, config, blocks, validation, learned.stages, data)
-    state.discard()
-    return compressor
-
-
-def _schedule(
-    config: TrainConfig,
-    sizes: tuple[int, ...],
-    pool: Pool,
-    held_out: HeldOut,
-    axes: np.ndarray[Any, np.dtype[np.float64]],
-    moment: np.ndarray[Any, np.dtype[np.float64]],
-) -> Schedule:
-    plans = plan_stages(config, len(axes), sizes, len(pool.queries))
-    scale = np.ones(len(axes))
-    if config.start == "pca":
-        energy = np.einsum("ij,ij->j", axes, moment @ axes)
-        scale = (np.maximum(energy, 1e-9) / energy[0]) ** (-config.tempering / 2)
-    basis = axes if config.start == "pca" else np.eye(len(axes))
-    start = np.diag(scale)[:, : plans[0].columns]
-    return Schedule(
-        plans,
-        config,
-        pool,
-        held_out,
-        torch.from_numpy(basis.astype(np.float32)),
-        torch.from_numpy(start.astype(np.float32)),
+    nested = config.layers == "nested"
+    folded = [np.ascontiguousarray(matrix.numpy()) for matrix in schedule.folded(learned)]
+    matrices = {dim: folded[0 if nested else n][:, :dim] for n, dim in enumerate(start.sizes)}
+    return _Part(
+        matrices=matrices,
+        heads=[] if nested else [layer.numpy() for layer in learned.layers],
+        stages=learned.stages,
+        measured=measure(start.candidates(matrices), held_out),
+        metric=held_out.metric,
     )
+
+
+def _average(parts: list[_Part]) -> dict[int, Float32Array]:
+    """Mean matrix per size: the trainings began alike, so their columns mean the same."""
+    if len(parts) == 1:
+        return parts[0].matrices
+    return {dim: np.mean([part.matrices[dim] for part in parts], axis=0) for dim in parts[0].matrices}
 
 
 def _candidates(dim: int, smec: Float32Array, baselines: Mapping[str, Float32Array]) -> Candidates:

@@ -59,7 +59,8 @@ class Batches:
             return Batch(none, documents, torch.empty(0, len(documents)))
         queries = self._epoch_slice(step)
         positives = np.array([self._draw_positive(query, rng) for query in queries])
-        negatives = rng.integers(0, len(self._pool.rows), self._options.negatives)
+        total = len(self._pool.rows)
+        negatives = rng.choice(total, min(self._options.negatives, total), replace=False)
         documents = np.concatenate([positives, negatives])
         return Batch(queries, documents, self._grade_matrix(queries, documents))
 

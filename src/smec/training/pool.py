@@ -54,9 +54,27 @@ class Pool:
 
 
 def build_pool(
-    dataset: Dataset, *, supervised: bool, seed: int, limit: int, validation: ValidationConfig
+    dataset: Dataset,
+    *,
+    supervised: bool,
+    seed: int,
+    limit: int,
+    validation: ValidationConfig,
+    fold: tuple[int, int] | None = None,
 ) -> Pool:
     """Draw the pool and split train queries (or, without labels, documents) into fit and held out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    supervised : bool
+    seed : int
+    limit : int
+        Most corpus rows of the pool, but for the judged ones.
+    validation : ValidationConfig
+        Its ``share`` and ``most``.
+    fold : (int, int), optional
+        Hold out part k of n of the train queries instead, counted from 0.
 
     Raises
     ------
@@ -81,8 +99,10 @@ def build_pool(
             f"judge {FEWEST_QUERIES} at least, or train without labels (--unsupervised)"
         )
     order = rng.permutation(len(judged))
-    held_count = _held_out_count(len(judged), validation)
-    fit = judged.subset(np.sort(order[held_count:]))
+    held_out = (
+        order[: _held_out_count(len(judged), validation)] if fold is None else order[fold[0] :: fold[1]]
+    )
+    fit = judged.subset(np.setdiff1d(order, held_out, assume_unique=True))
     relevant = np.unique([row for grades in judged.grades for row in grades]).astype(np.int64)
     rows = _sample(len(dataset.corpus), relevant, limit, rng)
     return Pool(
@@ -90,7 +110,7 @@ def build_pool(
         documents=_unit(dataset.corpus.vectors, rows),
         queries=torch.from_numpy(normalise(fit.vectors)),
         positives=tuple(_positives(grades, rows) for grades in fit.grades),
-        held_out=judged.subset(np.sort(order[:held_count])),
+        held_out=judged.subset(np.sort(held_out)),
         held_out_rows=np.empty(0, dtype=np.int64),
     )
 

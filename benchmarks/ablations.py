@@ -1,0 +1,150 @@
+"""Ablations: every ingredient of ``default`` and of ``paper`` taken out or replaced, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.markdown import points, signed, table
+from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, Method, smec
+from benchmarks.plan import Plan
+
+NAME = "ablations"
+
+Document = dict[str, Any]
+Scores = NDArray[np.float64]
+
+_LONG: dict[str, Any] = {"optimiser": {"growth": 0.0}}
+_SMRL: dict[str, Any] = {"schedule": "sequential", **_LONG}
+_PAPER_MRL: dict[str, Any] = {"schedule": "joint", "layers": "nested", "selection": "prefix"}
+
+FAMILIES: dict[str, tuple[Method, tuple[Method, ...]]] = {
+    "default, with labels": (
+        DEFAULT,
+        (
+            smec("no teacher", distillation={"weight": 0.0}),
+            smec("teacher for queries alone", distillation={"anchors": 0}),
+            smec("SMRL, nested, five stages", **_SMRL),
+            smec("SMRL, fresh heads, five stages", layers="fresh", **_SMRL),
+            smec("joint (MRL), as many steps as five stages", schedule="joint"),
+            smec("SMRL, nested, with ADS", selection="ads", **_SMRL),
+            smec("no turn", turned=False),
+            smec("identity start", start="identity"),
+            smec("PCA start, not tempered", tempering=0.0),
+            smec("pairwise rank loss", rank={"loss": "pairwise", "temperature": 0.2}),
+            smec("no averaging", optimiser={"averaging": 0.0}),
+            smec("no memory", memory={"loss": "none"}),
+            smec("memory always, weight 1", memory={"weight": 1.0}),
+            smec("memory always, random entries", memory={"weight": 1.0, "sampling": "random"}),
+        ),
+    ),
+    "default, without labels": (
+        DEFAULT_UNSUPERVISED,
+        (
+            smec("joint (MRL)", supervised=False, schedule="joint"),
+            smec("fresh heads", supervised=False, layers="fresh"),
+            smec("identity start", supervised=False, start="identity"),
+            smec("PCA start, not tempered", supervised=False, tempering=0.0),
+            smec("absolute differences", supervised=False, memory={"loss": "absolute"}),
+            smec("random entries", supervised=False, memory={"sampling": "random"}),
+        ),
+    ),
+    "paper, with labels": (
+        smec("smec paper", "paper"),
+        (
+            smec("joint (MRL) in place of SMRL and ADS", "paper", **_PAPER_MRL),
+            smec("nested in place of fresh layers", "paper", layers="nested"),
+            smec("prefix in place of ADS", "paper", selection="prefix"),
+            smec("PCA start", "paper", start="pca"),
+            smec("InfoNCE", "paper", rank={"loss": "infonce"}),
+            smec("no memory", "paper", memory={"loss": "none"}),
+            smec("random entries", "paper", memory={"sampling": "random"}),
+            smec("random negatives in the batch", "paper", optimiser={"negatives": 512}),
+        ),
+    ),
+}
+"""Title -> the preset as it is, and its variants."""
+
+
+def cells(plan: Plan) -> Iterator[Cell]:
+    """What has to be run."""
+    for seed in plan.seeds:
+        for whole, variants in FAMILIES.values():
+            for dataset in plan.datasets:
+                for method in (whole, *variants):
+                    yield Cell(_ungated(method), dataset, seed)
+
+
+def _ungated(method: Method) -> Method:
+    """Without the gate, which would hide a loss behind PCA."""
+    assert method.preset is not None
+    overlay = {**method.overlay, "validation": {"gate": False}}
+    return smec(method.name, method.preset, supervised=method.supervised, **overlay)
+
+
+def summarise(laboratory: Laboratory, plan: Plan) -> Document:
+    """Mean nDCG@10 over sizes per dataset, and the difference to the preset, seed by seed."""
+    families = []
+    for title, (whole, variants) in FAMILIES.items():
+        base = _by_dataset(laboratory, whole, plan)
+        rows = [_row(method, _by_dataset(laboratory, method, plan), base) for method in (whole, *variants)]
+        families.append({"title": title, "rows": [row for row in rows if row is not None]})
+    return {"datasets": list(plan.datasets), "families": families}
+
+
+def _by_dataset(laboratory: Laboratory, method: Method, plan: Plan) -> list[Scores]:
+    """For each dataset, mean over sizes and queries by seed."""
+    return [
+        np.array([run.ndcg.mean() for run in laboratory.finished(_ungated(method), dataset, plan.seeds)])
+        for dataset in plan.datasets
+    ]
+
+
+def _row(method: Method, scores: list[Scores], base: list[Scores]) -> Document | None:
+    seeds = min(map(len, (*scores, *base)))
+    if not seeds:
+        return None
+    gains = np.array([of[:seeds] - whole[:seeds] for of, whole in zip(scores, base, strict=True)])
+    by_seed = gains.mean(axis=0)
+    return {
+        "variant": method.name,
+        "seeds": seeds,
+        "ndcg": [round(float(of[:seeds].mean()), 4) for of in scores],
+        "gain": [round(float(of.mean()), 4) for of in gains],
+        "mean_gain": round(float(by_seed.mean()), 4),
+        "spread": round(float(by_seed.std(ddof=1)), 4) if seeds > 1 else None,
+    }
+
+
+def section(document: Document) -> list[str]:
+    """Lines of the page."""
+    lines = [
+        "## Ablations",
+        "",
+        "Mean of nDCG@10 times 100 over the sizes, without the gate; behind it the difference to the whole",
+        "preset. *average* is that difference over the datasets, ± its standard deviation over seeds.",
+        "",
+    ]
+    for family in document["families"]:
+        head = ["variant", *document["datasets"], "average", "seeds"]
+        rows = [
+            [
+                row["variant"],
+                *[f"{points(v)} ({signed(g)})" for v, g in zip(row["ndcg"], row["gain"], strict=True)],
+                signed(row["mean_gain"])
+                + (f" ±{points(row['spread'])}" if row["spread"] is not None else ""),
+                str(row["seeds"]),
+            ]
+            for row in family["rows"]
+        ]
+        lines += [f"### {family['title']}", "", *table(head, rows), ""]
+    return lines
+
+
+def draw(document: Document, folder: Path) -> None:
+    """The tables say it all."""

@@ -1,0 +1,272 @@
+"""Which dimensions ADS keeps, held against WARE; below is what the page says of it.
+
+The paper ranks dimensions by WARE, the weighted average reconstruction error of removing one, and is said to
+report that ADS keeps 83.6 % of the most important ones at a sixth of the size, and a prefix 17.4 %. Its formula
+is not known to us. Our reading: with s the cosine of a query and a document, and without dimension j
+s_j = (s - q_j d_j) / √((1 - q_j²) (1 - d_j²)),
+
+    WARE_j = Σ |s| (|s_j - s| / |s|) / Σ |s|
+
+over the train queries with their relevant and their ten nearest documents. *ADS* trains its logits alone, with
+the rank loss of the preset `paper`, and then also its memory loss; *ADS and layer* is the whole preset, whose
+layers change the dimensions while it selects. All choices are scored on the given dimensions as they are: on
+the test split, and by the rank loss on the train queries that ADS saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch.nn import functional
+
+from benchmarks.cells import full_size, per_query
+from benchmarks.gradients import by_dataset
+from smec import Dataset, train
+from smec.baselines.pca import mean_direction
+from smec.baselines.selection import Selection, fit_variance
+from smec.config import TrainConfig, build_config
+from smec.encoder import default_dims
+from smec.losses.ranking import pairwise_logistic
+from smec.losses.similarity import absolute_difference
+from smec.method.memory import CrossBatchMemory
+from smec.method.selection import column_order, training_mask
+from smec.training.batches import Batches
+from smec.training.pool import Pool, build_pool
+from smec.vectors import IntArray
+
+Document = dict[str, Any]
+Scores = NDArray[np.float64]
+
+NEAREST, MOST_PAIRS, DRAWS, LOSS_BATCHES = 10, 20_000, 5, 10
+WITH_LAYER, ALONE, WITH_MEMORY = "ADS and layer", "ADS", "ADS, memory loss"
+WARE, VARIANCE, TRUNCATE, RANDOM = "WARE's top", "variance", "truncate", "random"
+STYLES = {
+    WITH_LAYER: ("#0072B2", "o", "-"),
+    ALONE: ("#000000", "s", "-"),
+    WITH_MEMORY: ("#56B4E9", "^", "-."),
+    WARE: ("#D55E00", "D", "--"),
+    VARIANCE: ("#E69F00", "v", "--"),
+    TRUNCATE: ("#009E73", "x", ":"),
+    RANDOM: ("#CC79A7", "+", ":"),
+}
+
+
+def measure(dataset: Dataset, *, seed: int = 0) -> Document:
+    """Choose dimensions in each way by train queries, and score the choices on test queries.
+
+    Returns
+    -------
+    dict
+        ``choices[name]`` has lists by size, as in ``dims``: ``share`` of WARE's top that is kept,
+        ``dropped``, the mean WARE of the others by that of all, ``loss`` and ``ndcg``; "random" is the mean
+        of its draws. ``best_steps`` are those of the preset's stages; ``correlation`` is Spearman's of WARE.
+    """
+    config = build_config("paper", supervised=True, seed=seed, validation={"gate": False})
+    pool = build_pool(dataset, supervised=True, seed=seed, limit=config.pool, validation=config.validation)
+    dims = default_dims(dataset.dim)
+    importance, unweighted = ware(pool, seed)
+    with_layer, best_steps = _with_layer(dataset, config)
+    orders = {
+        WITH_LAYER: [with_layer],
+        ALONE: [_alone(pool, config, dims, memory=False)],
+        WITH_MEMORY: [_alone(pool, config, dims, memory=True)],
+        WARE: [_descending(importance)],
+        VARIANCE: [fit_variance(dataset, dims).order],
+        TRUNCATE: [np.arange(dataset.dim)],
+        RANDOM: [np.random.default_rng([seed, draw]).permutation(dataset.dim) for draw in range(DRAWS)],
+    }
+    others: dict[str, Scores] = {
+        "its unweighted form": unweighted,
+        "variance": -np.argsort(orders[VARIANCE][0]).astype(np.float64),
+        "the square of the mean vector": mean_direction(dataset.corpus.vectors) ** 2,
+    }
+    choices: Document = {}
+    for name, some in orders.items():
+        choices[name] = _overlap(importance, dims, some) | {
+            "loss": np.mean([_rank_loss(pool, config, dims, order) for order in some], axis=0).tolist(),
+            "ndcg": np.mean([_ndcg(dataset, dims, order) for order in some], axis=0).tolist(),
+        }
+    return {
+        "dataset": dataset.name,
+        "seed": seed,
+        "dims": list(dims),
+        "full": float(full_size(dataset).mean()),
+        "best_steps": best_steps,
+        "correlation": {name: float(spearmanr(importance, other)[0]) for name, other in others.items()},
+        "choices": choices,
+    }
+
+
+def ware(pool: Pool, seed: int) -> tuple[Scores, Scores]:
+    """WARE of every dimension (D,), and its unweighted form, the mean of ``|s_j - s| / |s|``."""
+    nearest = torch.topk(pool.queries @ pool.documents.T, NEAREST).indices.numpy()
+    found = [np.union1d(rows, near) for (rows, _), near in zip(pool.positives, nearest, strict=True)]
+    pairs = np.array([(query, row) for query, rows in enumerate(found) for row in rows])
+    pairs = pairs[np.random.default_rng([seed, 8]).permutation(len(pairs))[:MOST_PAIRS]]
+    q, d = (x.double().numpy() for x in (pool.queries[pairs[:, 0]], pool.documents[pairs[:, 1]]))
+    cosine = (q * d).sum(axis=1, keepdims=True)
+    error = np.abs((cosine - q * d) / np.sqrt((1 - q**2) * (1 - d**2)) - cosine)
+    return error.sum(axis=0) / np.abs(cosine).sum(), (error / np.abs(cosine)).mean(axis=0)
+
+
+def _alone(pool: Pool, config: TrainConfig, dims: Sequence[int], *, memory: bool) -> IntArray:
+    """All dimensions, the last kept first, as ADS chooses them size by size with no layer to train."""
+    kept, dropped = np.arange(pool.documents.shape[1]), []
+    for stage, dim in enumerate(dims):
+        chosen = _select(pool, config, kept, dim, stage, memory=memory)
+        dropped.append(kept[chosen[dim:]])
+        kept = kept[chosen[:dim]]
+    return np.concatenate([kept, *dropped[::-1]])
+
+
+def _select(
+    pool: Pool, config: TrainConfig, among: IntArray, dim: int, stage: int, *, memory: bool
+) -> IntArray:
+    batches = Batches(pool, config.optimiser, config.seed, stage)
+    queue = CrossBatchMemory(pool, config.memory, config.seed, stage)
+    queries, documents = pool.queries[:, among], pool.documents[:, among]
+    logits = torch.zeros(len(among), requires_grad=True)
+    adam = torch.optim.Adam([logits], lr=config.optimiser.learning_rate)
+    for step in range(config.optimiser.steps):
+        batch = batches.draw(step)
+        mask = training_mask(logits, dim, step / config.optimiser.steps, [config.seed, 3, stage, step])
+        q, d = (functional.normalize(x * mask) for x in (queries[batch.queries], documents[batch.documents]))
+        loss = pairwise_logistic(q @ d.T, batch.grades, config.rank.temperature)
+        if memory:
+            queue.push(batch.documents)
+            originals = torch.cat([pool.queries[batch.queries], pool.documents[batch.documents]])
+            teacher, rows, places = queue.neighbours(originals, step)
+            student = torch.cat([q, d]) @ functional.normalize(documents[rows] * mask).T
+            loss = loss + absolute_difference(student.gather(1, places), teacher)
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+    return column_order(logits, dim).numpy()
+
+
+def _with_layer(dataset: Dataset, config: TrainConfig) -> tuple[IntArray, list[int]]:
+    """The same of the preset, and the steps at which its stages were best: at 0 it kept the prefix."""
+    compressor = train(dataset, config=config)
+    kept, dropped = np.arange(dataset.dim), []
+    for dim in compressor.dims:
+        block = compressor.block(dim)
+        # A column is a unit vector plus a small residual: its largest weight says which one it was.
+        chosen = np.abs(block.matrix if block.head is None else block.head).argmax(axis=0)
+        dropped.append(np.setdiff1d(kept, kept[chosen]))
+        kept = kept[chosen]
+    return np.concatenate([kept, *dropped[::-1]]), [s["best_step"] for s in compressor.manifest.stages]
+
+
+def _overlap(importance: Scores, dims: Sequence[int], orders: list[IntArray]) -> dict[str, list[float]]:
+    top, mean = _descending(importance), importance.mean()
+    share = [[len(np.intersect1d(top[:dim], o[:dim])) / dim for dim in dims] for o in orders]
+    dropped = [[importance[o[dim:]].mean() / mean for dim in dims] for o in orders]
+    return {"share": np.mean(share, axis=0).tolist(), "dropped": np.mean(dropped, axis=0).tolist()}
+
+
+def _rank_loss(pool: Pool, config: TrainConfig, dims: Sequence[int], order: IntArray) -> Scores:
+    batches = Batches(pool, config.optimiser, config.seed, len(dims))
+    losses = np.zeros(len(dims))
+    for batch in map(batches.draw, range(LOSS_BATCHES)):
+        for place, dim in enumerate(dims):
+            sides = (pool.queries[batch.queries], pool.documents[batch.documents])
+            q, d = (functional.normalize(x[:, order[:dim]]) for x in sides)
+            losses[place] += pairwise_logistic(q @ d.T, batch.grades, config.rank.temperature) / LOSS_BATCHES
+    return losses
+
+
+def _ndcg(dataset: Dataset, dims: tuple[int, ...], order: IntArray) -> Scores:
+    means: Scores = per_query(dataset, Selection(order, dims, "choice")).mean(axis=1)
+    return means
+
+
+def _descending(importance: Scores) -> IntArray:
+    return np.argsort(-importance, kind="stable")
+
+
+def section(document: Document) -> list[str]:
+    """Markdown lines of the figures; ``document["runs"]`` has one of `measure` per dataset and seed."""
+    lines = ["## Dimensions that ADS keeps", "", *(__doc__ or "").rstrip().splitlines()[2:], ""]
+    for dataset, runs in by_dataset(document).items():
+        dims = runs[0]["dims"]
+        lines += [
+            f"![Dimensions kept, {dataset}](benchmarks/dimensions-{dataset}.svg)",
+            "",
+            *_findings(dataset, runs),
+            "",
+            f"| {dataset}: share of WARE's top kept; mean WARE of the dropped, by that of all; nDCG@10 times 100; "
+            f"train rank loss times 100 | {' | '.join(map(str, dims))} |",
+            "|---" * (len(dims) + 1) + "|",
+            *[_row(runs, name) for name in STYLES],
+            "",
+        ]
+    return lines
+
+
+def _row(runs: list[Document], name: str) -> str:
+    figures = zip(*(_mean(runs, name, key) for key in ("share", "dropped", "ndcg", "loss")), strict=True)
+    cells = [f"{100 * s:.0f} %; {w:.2f}; {100 * n:.1f}; {100 * loss:.1f}" for s, w, n, loss in figures]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _findings(dataset: str, runs: list[Document]) -> list[str]:
+    place = min(2, len(runs[0]["dims"]) - 1)  # D/8, the nearest to the paper's sixth
+    shares = [f"{100 * _mean(runs, name, 'share')[place]:.0f} % {name}" for name in STYLES if name != WARE]
+    ndcg = {name: _mean(runs, name, "ndcg") for name in STYLES}
+    best = [list(ndcg)[row] for row in np.argmax(list(ndcg.values()), axis=0)]
+    ads, top = (", ".join(f"{100 * x:+.1f}" for x in ndcg[name] - ndcg[RANDOM]) for name in (ALONE, WARE))
+    losses = ", ".join(f"{x:.1f}" for x in _mean(runs, RANDOM, "loss") / _mean(runs, ALONE, "loss"))
+    alike = [
+        f"{np.mean([r['correlation'][key] for r in runs]):.2f} with {key}" for key in runs[0]["correlation"]
+    ]
+    return [
+        f"- {dataset}, share of WARE's top {runs[0]['dims'][place]} that is kept: {', '.join(shares)}.",
+        f"- From the largest size to the smallest, nDCG@10 over random dimensions: ADS {ads}; WARE's top {top}. "
+        f"Best: {', '.join(best)}. ADS's train rank loss is {losses} times lower than that of random dimensions.",
+        f"- WARE's rank correlation is {', '.join(alike)}.",
+    ]
+
+
+def _mean(runs: list[Document], name: str, figure: str) -> Scores:
+    mean: Scores = np.mean([run["choices"][name][figure] for run in runs], axis=0)
+    return mean
+
+
+def draw(document: Document, folder: Path) -> None:
+    """One SVG per dataset: share of WARE's top that is kept, and nDCG@10, against dims."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Fixed ids and no date: the same figures give the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "smec", "font.size": 10, "svg.fonttype": "none"}):
+        for dataset, runs in by_dataset(document).items():
+            figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+            _draw(left, runs, "share", "WARE's top that is kept, %")
+            _draw(right, runs, "ndcg", "nDCG@10, times 100")
+            full = 100 * runs[0]["full"]
+            right.axhline(full, color="#777777", linewidth=1)
+            right.text(runs[0]["dims"][-1], full, "full vectors", fontsize=8, color="#555555", va="bottom")
+            handles, names = left.get_legend_handles_labels()
+            figure.legend(handles, names, loc="outside upper center", ncols=7, frameon=False, fontsize=8)
+            figure.savefig(folder / f"dimensions-{dataset}.svg", metadata={"Date": None})
+            plt.close(figure)
+
+
+def _draw(axes: Axes, runs: list[Document], key: str, label: str) -> None:
+    dims = runs[0]["dims"]
+    for name, (colour, marker, line) in STYLES.items():
+        values = 100 * _mean(runs, name, key)
+        axes.plot(dims, values, line, color=colour, marker=marker, markersize=5, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(dims, [str(dim) for dim in dims])
+    axes.minorticks_off()
+    axes.set_xlabel("dims")
+    axes.set_ylabel(label)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,76 @@
+"""The experiments, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from benchmarks import (
+    ablations,
+    continuation,
+    dimension_choice,
+    gradients,
+    lossless,
+    main_table,
+    memory_queue,
+    modalities,
+    scarcity,
+    speed,
+    transfer,
+    tuning,
+)
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.plan import Plan
+
+Document = dict[str, Any]
+
+
+class Experiment(Protocol):
+    """A module that makes a JSON document, and from it a part of the page."""
+
+    NAME: str
+
+    def section(self, document: Document) -> list[str]:
+        """Lines of the page."""
+
+    def draw(self, document: Document, folder: Path) -> None:
+        """Plots for them."""
+
+
+@runtime_checkable
+class OfCells(Experiment, Protocol):
+    """One that is made of cells, which run in any order and are kept."""
+
+    def cells(self, plan: Plan) -> Iterator[Cell]:
+        """What has to be run."""
+
+    def summarise(self, laboratory: Laboratory, plan: Plan) -> Document:
+        """Figures of the cells that were run."""
+
+
+@runtime_checkable
+class Measured(Experiment, Protocol):
+    """One that measures by itself, with the machine to itself."""
+
+    def measure(self, laboratory: Laboratory, plan: Plan) -> Document:
+        """Its figures."""
+
+
+EXPERIMENTS = cast(
+    "tuple[Experiment, ...]",
+    (
+        main_table,
+        lossless,
+        scarcity,
+        ablations,
+        memory_queue,
+        gradients,
+        dimension_choice,
+        modalities,
+        transfer,
+        continuation,
+        speed,
+    tuning,
+    ),
+)

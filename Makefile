@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # OpenMP threads that spin while they wait make training several times slower on a busy machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint benchmark clean
+.PHONY: help demo test lint benchmark benchmark-quick clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 demo: $(VENV)/.train  ## train, compare and search on the data that comes with smec, about a minute
 	$(BIN)/smec demo
@@ -23,11 +23,15 @@ lint: $(VENV)/.dev  ## format, style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: $(VENV)/.dev  ## regenerate the numbers of the README
-	$(BIN)/python benchmarks/core.py --write-readme
+benchmark: $(VENV)/.benchmark  ## regenerate every figure of the documentation: hours; goes on where it stopped
+	$(BIN)/python -m benchmarks
+
+benchmark-quick: $(VENV)/.dev  ## the main table on the data that comes with smec, some minutes, in smec-benchmark/
+	$(BIN)/python -m benchmarks --quick --results smec-benchmark --docs smec-benchmark
+	$(BIN)/python -m benchmarks.check_page smec-benchmark smec-benchmark
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) build dist smec-demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist smec-demo smec-benchmark .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,3 +44,7 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.train
+
+$(VENV)/.benchmark: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[benchmark]'
+	touch $@

@@ -52,11 +52,12 @@ def main() -> None:
             document = _document(experiment, laboratory, plan, finished=arguments.finished)
             if document is not None:
                 _write(document, plan, arguments.results / f"{experiment.NAME}.json")
-    write_page(arguments.results, arguments.docs)
+    whole = arguments.results == RESULTS and arguments.docs == ROOT / "docs"
+    write_page(arguments.results, arguments.docs, ROOT / "README.md" if whole else None)
 
 
 def _run_cells(laboratory: Laboratory, chosen: list[Experiment], plan: Plan, workers: int) -> None:
-    """All seeds of an experiment's first seed first, so that an interrupted run is even."""
+    """Seed by seed, so that an interrupted run has all experiments with fewer seeds."""
     needed = [
         cell
         for seed in plan.seeds

@@ -72,7 +72,7 @@ def section(document: Document) -> list[str]:
     return [
         "## A size added later",
         "",
-        "D/32 added by `smec extend` as a head on the stored D/16 vectors, against all sizes trained at once.",
+        "D/32 added by `smec extend` as a head on the stored D/16 vectors, against all sizes in one go.",
         "*p* is that of the two being equal.",
         "",
         *table(["dataset", "size", *METHODS, "p", "seeds"], rows),

@@ -1,16 +1,16 @@
 """Which dimensions ADS keeps, held against WARE; below is what the page says of it.
 
 The paper ranks dimensions by WARE, the weighted average reconstruction error of removing one, and is said to
-report that ADS keeps 83.6 % of the most important ones at a sixth of the size, and a prefix 17.4 %. Its formula
-is not known to us. Our reading: with s the cosine of a query and a document, and without dimension j
+report that ADS keeps 83.6 % of the most important ones at a sixth of the size, and a prefix 17.4 %. Its
+formula is not known to us. Our reading: with s the cosine of a query and a document, and without dimension j
 s_j = (s - q_j d_j) / √((1 - q_j²) (1 - d_j²)),
 
     WARE_j = Σ |s| (|s_j - s| / |s|) / Σ |s|
 
-over the train queries with their relevant and their ten nearest documents. *ADS* trains its logits alone, with
-the rank loss of the preset `paper`, and then also its memory loss; *ADS and layer* is the whole preset, whose
-layers change the dimensions while it selects. All choices are scored on the given dimensions as they are: on
-the test split, and by the rank loss on the train queries that ADS saw.
+over the train queries with their relevant and their ten nearest documents. *ADS* trains its logits alone,
+with the rank loss of the preset `paper`, *ADS + memory* with its memory loss too; *ADS + layer* is the whole
+preset, whose layers change the dimensions while it selects. All choices are scored on the given dimensions
+as they are: on the test split, and by the rank loss on the train queries that ADS saw.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch.nn import functional
 
-from benchmarks.cells import full_size, per_query
+from benchmarks.cells import Laboratory, full_size, per_query
 from benchmarks.gradients import by_dataset
+from benchmarks.markdown import points, signed, table
+from benchmarks.plan import Plan
+from benchmarks.plots import draw_lines
 from smec import Dataset, train
 from smec.baselines.pca import mean_direction
 from smec.baselines.selection import Selection, fit_variance
@@ -43,24 +43,26 @@ from smec.training.batches import Batches
 from smec.training.pool import Pool, build_pool
 from smec.vectors import IntArray
 
+NAME = "dimension_choice"
+
 Document = dict[str, Any]
 Scores = NDArray[np.float64]
 
 NEAREST, MOST_PAIRS, DRAWS, LOSS_BATCHES = 10, 20_000, 5, 10
-WITH_LAYER, ALONE, WITH_MEMORY = "ADS and layer", "ADS", "ADS, memory loss"
+WITH_LAYER, ALONE, WITH_MEMORY = "ADS + layer", "ADS", "ADS + memory"
 WARE, VARIANCE, TRUNCATE, RANDOM = "WARE's top", "variance", "truncate", "random"
-STYLES = {
-    WITH_LAYER: ("#0072B2", "o", "-"),
-    ALONE: ("#000000", "s", "-"),
-    WITH_MEMORY: ("#56B4E9", "^", "-."),
-    WARE: ("#D55E00", "D", "--"),
-    VARIANCE: ("#E69F00", "v", "--"),
-    TRUNCATE: ("#009E73", "x", ":"),
-    RANDOM: ("#CC79A7", "+", ":"),
-}
+DRAWN = {"share": "WARE's top that is kept, %", "ndcg": "nDCG@10, times 100"}
+NAMES = (WITH_LAYER, ALONE, WITH_MEMORY, WARE, VARIANCE, TRUNCATE, RANDOM)
 
 
-def measure(dataset: Dataset, *, seed: int = 0) -> Document:
+def measure(laboratory: Laboratory, plan: Plan) -> Document:
+    """`figures` of every dataset and seed."""
+    return {
+        "runs": [figures(laboratory.dataset(name), seed) for name in plan.datasets for seed in plan.seeds]
+    }
+
+
+def figures(dataset: Dataset, seed: int = 0) -> Document:
     """Choose dimensions in each way by train queries, and score the choices on test queries.
 
     Returns
@@ -194,79 +196,65 @@ def _descending(importance: Scores) -> IntArray:
 
 
 def section(document: Document) -> list[str]:
-    """Markdown lines of the figures; ``document["runs"]`` has one of `measure` per dataset and seed."""
+    """Lines of the page."""
     lines = ["## Dimensions that ADS keeps", "", *(__doc__ or "").rstrip().splitlines()[2:], ""]
+    lines += [
+        "A cell: share of WARE's top that is kept; mean WARE of what is dropped, by that of all dimensions;"
+    ]
+    lines += ["nDCG@10; train rank loss; all but the second times 100.", ""]
     for dataset, runs in by_dataset(document).items():
-        dims = runs[0]["dims"]
         lines += [
-            f"![Dimensions kept, {dataset}](benchmarks/dimensions-{dataset}.svg)",
+            f"### {dataset}",
             "",
-            *_findings(dataset, runs),
+            *(
+                f"![{title}, {dataset}](benchmarks/dimensions-{key}-{dataset}.svg)"
+                for key, title in DRAWN.items()
+            ),
             "",
-            f"| {dataset}: share of WARE's top kept; mean WARE of the dropped, by that of all; nDCG@10 times 100; "
-            f"train rank loss times 100 | {' | '.join(map(str, dims))} |",
-            "|---" * (len(dims) + 1) + "|",
-            *[_row(runs, name) for name in STYLES],
+            *_findings(runs),
+            "",
+            *table(["kept", *map(str, runs[0]["dims"])], [_row(runs, name) for name in NAMES]),
             "",
         ]
     return lines
 
 
-def _row(runs: list[Document], name: str) -> str:
-    figures = zip(*(_mean(runs, name, key) for key in ("share", "dropped", "ndcg", "loss")), strict=True)
-    cells = [f"{100 * s:.0f} %; {w:.2f}; {100 * n:.1f}; {100 * loss:.1f}" for s, w, n, loss in figures]
-    return f"| {name} | {' | '.join(cells)} |"
+def _row(runs: list[Document], name: str) -> list[str]:
+    values = zip(*(_mean(runs, name, key) for key in ("share", "dropped", "ndcg", "loss")), strict=True)
+    return [name, *(f"{100 * s:.0f} %; {w:.2f}; {points(n)}; {points(loss)}" for s, w, n, loss in values)]
 
 
-def _findings(dataset: str, runs: list[Document]) -> list[str]:
+def _findings(runs: list[Document]) -> list[str]:
     place = min(2, len(runs[0]["dims"]) - 1)  # D/8, the nearest to the paper's sixth
-    shares = [f"{100 * _mean(runs, name, 'share')[place]:.0f} % {name}" for name in STYLES if name != WARE]
-    ndcg = {name: _mean(runs, name, "ndcg") for name in STYLES}
-    best = [list(ndcg)[row] for row in np.argmax(list(ndcg.values()), axis=0)]
-    ads, top = (", ".join(f"{100 * x:+.1f}" for x in ndcg[name] - ndcg[RANDOM]) for name in (ALONE, WARE))
-    losses = ", ".join(f"{x:.1f}" for x in _mean(runs, RANDOM, "loss") / _mean(runs, ALONE, "loss"))
+    shares = [f"{name} {100 * _mean(runs, name, 'share')[place]:.0f} %" for name in NAMES if name != WARE]
+    ndcg = {name: _mean(runs, name, "ndcg") for name in NAMES}
+    best = [NAMES[row] for row in np.argmax(list(ndcg.values()), axis=0)]
+    ads, top = (", ".join(map(signed, ndcg[name] - ndcg[RANDOM])) for name in (ALONE, WARE))
+    losses = ", ".join(f"{ratio:.1f}" for ratio in _mean(runs, RANDOM, "loss") / _mean(runs, ALONE, "loss"))
     alike = [
-        f"{np.mean([r['correlation'][key] for r in runs]):.2f} with {key}" for key in runs[0]["correlation"]
+        f"{np.mean([run['correlation'][key] for run in runs]):.2f} with {key}"
+        for key in runs[0]["correlation"]
     ]
     return [
-        f"- {dataset}, share of WARE's top {runs[0]['dims'][place]} that is kept: {', '.join(shares)}.",
-        f"- From the largest size to the smallest, nDCG@10 over random dimensions: ADS {ads}; WARE's top {top}. "
-        f"Best: {', '.join(best)}. ADS's train rank loss is {losses} times lower than that of random dimensions.",
-        f"- WARE's rank correlation is {', '.join(alike)}.",
+        f"- Of WARE's top {runs[0]['dims'][place]} keep: {', '.join(shares)}.",
+        f"- nDCG@10 over random dimensions, from the largest size: ADS {ads}; WARE's top {top}.",
+        f"  The best of each size: {', '.join(best)}.",
+        f"- The rank loss of random dimensions on train queries, as a multiple of ADS's: {losses}.",
+        f"- WARE's rank correlation: {', '.join(alike)}.",
     ]
 
 
-def _mean(runs: list[Document], name: str, figure: str) -> Scores:
-    mean: Scores = np.mean([run["choices"][name][figure] for run in runs], axis=0)
+def _mean(runs: list[Document], name: str, key: str) -> Scores:
+    mean: Scores = np.mean([run["choices"][name][key] for run in runs], axis=0)
     return mean
 
 
 def draw(document: Document, folder: Path) -> None:
-    """One SVG per dataset: share of WARE's top that is kept, and nDCG@10, against dims."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Fixed ids and no date: the same figures give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "smec", "font.size": 10, "svg.fonttype": "none"}):
-        for dataset, runs in by_dataset(document).items():
-            figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-            _draw(left, runs, "share", "WARE's top that is kept, %")
-            _draw(right, runs, "ndcg", "nDCG@10, times 100")
-            full = 100 * runs[0]["full"]
-            right.axhline(full, color="#777777", linewidth=1)
-            right.text(runs[0]["dims"][-1], full, "full vectors", fontsize=8, color="#555555", va="bottom")
-            handles, names = left.get_legend_handles_labels()
-            figure.legend(handles, names, loc="outside upper center", ncols=7, frameon=False, fontsize=8)
-            figure.savefig(folder / f"dimensions-{dataset}.svg", metadata={"Date": None})
-            plt.close(figure)
-
-
-def _draw(axes: Axes, runs: list[Document], key: str, label: str) -> None:
-    dims = runs[0]["dims"]
-    for name, (colour, marker, line) in STYLES.items():
-        values = 100 * _mean(runs, name, key)
-        axes.plot(dims, values, line, color=colour, marker=marker, markersize=5, label=name)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(dims, [str(dim) for dim in dims])
-    axes.minorticks_off()
-    axes.set_xlabel("dims")
-    axes.set_ylabel(label)
-    axes.spines[["top", "right"]].set_visible(False)
+    """Two SVGs per dataset: share of WARE's top that is kept, and nDCG@10, against dims."""
+    for dataset, runs in by_dataset(document).items():
+        dims = runs[0]["dims"]
+        for key, title in DRAWN.items():
+            lines = {name: list(zip(dims, 100 * _mean(runs, name, key), strict=True)) for name in NAMES}
+            level = (100 * runs[0]["full"], "full vectors") if key == "ndcg" else None
+            file = folder / f"dimensions-{key}-{dataset}.svg"
+            draw_lines(lines, file, "dims", title, level=level, ticks=dims)

@@ -71,6 +71,6 @@ EXPERIMENTS = cast(
         transfer,
         continuation,
         speed,
-    tuning,
+        tuning,
     ),
 )

@@ -70,9 +70,9 @@ def section(document: Document) -> list[str]:
     lines = [
         "## What is kept",
         "",
-        'A small size can score above the full vectors because it was trained, not because nothing was lost. "Free',
-        'of loss" therefore has two ratios, both in percent with the 95 % interval of the paired difference: to the',
-        "vectors as they came, and to the same vectors after our own training at full size.",
+        "A small size can score above the full vectors because it was trained, not for want of any loss.",
+        '"Free of loss" therefore has two ratios, in percent with the 95 % interval of the paired difference:',
+        "to the vectors as they came, and to the same vectors after our own training at full size.",
         "",
     ]
     for row in document["rows"]:

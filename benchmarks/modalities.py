@@ -102,7 +102,7 @@ def section(document: Document) -> list[str]:
             "",
             f"{part['queries']} test queries; the full vectors score {points(part['full'])}.",
             "",
-            f"![nDCG@10 against dims, {part['modality']} queries](benchmarks/modality-{part['modality']}.svg)",
+            f"![nDCG@10 against dims, {part['modality']}](benchmarks/modality-{part['modality']}.svg)",
             "",
             *table(["method", *map(str, document["dims"]), "seeds"], rows),
             "",

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import goals
 from benchmarks.experiments import EXPERIMENTS
+from benchmarks.readme_table import write_readme
 from smec.atomic import replacing
 
 Document = dict[str, Any]
@@ -33,9 +34,11 @@ def documents(results: Path) -> dict[str, Document]:
     }
 
 
-def write_page(results: Path, docs: Path) -> None:
-    """Write the page and the plots beside it."""
+def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
+    """Write the page, the plots beside it and, if it is named, the table of the README."""
     found = documents(results)
+    if readme is not None:
+        write_readme(found["main"], readme)
     plots = docs / "benchmarks"
     plots.mkdir(parents=True, exist_ok=True)
     for experiment in EXPERIMENTS:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cells import Cell, Figures, Laboratory, mean_over_seeds
 from benchmarks.markdown import points, signed, table
-from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, Method, smec
+from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, Method
 from benchmarks.plan import Plan
 from benchmarks.plots import draw_lines
 from smec.evaluation import bootstrap_interval, paired_p_value
@@ -27,8 +27,6 @@ PCA = Method("pca", supervised=False, learned=False)
 
 METHODS = (
     DEFAULT,
-    smec("smec default, no gate", validation={"gate": False}),
-    smec("smec paper, no gate", "paper", validation={"gate": False}),
     Method("matryoshka-adaptor"),
     Method("mrl"),
     Method("adawidth"),

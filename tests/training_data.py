@@ -14,7 +14,7 @@ from smec.demo import demo_dataset
 SHORT: dict[str, Any] = {
     "dims": (48, 24, 12),
     "optimiser": {"steps": 30, "batch": 16, "negatives": 32},
-    "validation": {"every": 10},
+    "validation": {"every": 10, "folds": 1},
     "memory": {"size": 128, "neighbours": 4},
 }
 

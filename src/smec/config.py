@@ -74,7 +74,7 @@ class OptimiserConfig(_Settings):
     """Decay of the moving average of the parameters that is checked and kept; 0: none."""
     batch: int = Field(64, ge=1)
     """Queries per step; without labels, documents."""
-    negatives: int = Field(2048, ge=0)
+    negatives: int = Field(1024, ge=0)
     """Random corpus documents per step, besides the positives of the other queries."""
 
 

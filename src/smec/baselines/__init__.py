@@ -89,5 +89,7 @@ def fit_baseline(
             raise
         raise MissingExtraError(library, _EXTRAS[library], f"baseline {name!r}") from error
     tuned = {"settings": replace(home.SETTINGS, **settings)} if settings else {}
-    encoder: Encoder = getattr(home, function)(opened, check_dims(tuple(dims), opened.dim), seed=seed, **tuned)
+    encoder: Encoder = getattr(home, function)(
+        opened, check_dims(tuple(dims), opened.dim), seed=seed, **tuned
+    )
     return encoder

@@ -25,7 +25,7 @@ from smec.losses.contrastive import info_nce
 from smec.training.batches import Batch
 from smec.vectors import Float32Array
 
-SETTINGS = LearningSettings(learning_rate=1e-3, temperature=0.05, start="pca", batch=64)
+SETTINGS = LearningSettings(learning_rate=3e-3, temperature=0.05, start="pca", batch=64)
 """Of these the paper gives none for frozen embeddings."""
 
 

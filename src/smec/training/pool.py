@@ -102,7 +102,7 @@ def build_pool(
     held_out = (
         order[: _held_out_count(len(judged), validation)] if fold is None else order[fold[0] :: fold[1]]
     )
-    fit = judged.subset(np.setdiff1d(order, held_out, assume_unique=True))
+    fit = judged.subset(np.setdiff1d(order, held_out))
     relevant = np.unique([row for grades in judged.grades for row in grades]).astype(np.int64)
     rows = _sample(len(dataset.corpus), relevant, limit, rng)
     return Pool(

@@ -1,0 +1,137 @@
+"""Few labels: several trainings, each query held out once, their matrices averaged."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import smec.training.checkpoint as checkpoints
+from smec import Compressor, Dataset, train
+from smec.config import TrainConfig
+from smec.method.gate import Measured, joined
+from smec.training.loop import Progress
+from smec.training.pool import build_pool
+from training_data import short, small_dataset
+
+FOLDS = 3
+
+
+def config(folds: int = FOLDS, **fields: Any) -> TrainConfig:
+    return short(validation={"folds": folds, "gate": False}, **fields)
+
+
+@cache
+def trained() -> Compressor:
+    return train(small_dataset(), config=config())
+
+
+def held_out(fold: int) -> set[str]:
+    settings = config()
+    pool = build_pool(
+        small_dataset(),
+        supervised=True,
+        seed=0,
+        limit=1000,
+        validation=settings.validation,
+        fold=(fold, FOLDS),
+    )
+    assert pool.held_out is not None
+    assert len(pool.queries) + len(pool.held_out) == 150
+    return set(pool.held_out.ids)
+
+
+def test_every_judged_query_is_held_out_in_one_fold() -> None:
+    parts = [held_out(fold) for fold in range(FOLDS)]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 150
+    assert set().union(*parts) == set(small_dataset().judged("train").ids)
+
+
+def test_the_gate_sees_all_of_them() -> None:
+    validation = trained().manifest.validation
+    assert validation is not None and validation.queries == 150
+    assert len(trained().manifest.stages) == 2 * FOLDS
+
+
+def test_what_is_shipped_is_the_mean_of_the_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    import smec.method.trainer as trainer
+
+    seen: list[dict[int, np.ndarray[Any, Any]]] = []
+    average = trainer._average
+
+    def watched(parts: Any) -> Any:
+        seen.extend(part.matrices for part in parts)
+        return average(parts)
+
+    monkeypatch.setattr(trainer, "_average", watched)
+    compressor = train(small_dataset(), config=config())
+    assert len(seen) == FOLDS
+    for dim in compressor.dims:
+        one_by_one = [matrices[dim] for matrices in seen]
+        np.testing.assert_allclose(
+            compressor.block(dim).matrix[:, :dim], np.mean(one_by_one, axis=0), atol=1e-6
+        )
+        assert not np.allclose(one_by_one[0], one_by_one[1])
+    assert compressor.fingerprint == trained().fingerprint  # and the same seed gives the same bytes
+
+
+@pytest.mark.parametrize("fields", [{"layers": "fresh", "schedule": "sequential"}, {"supervised": False}])
+def test_layers_that_cannot_be_averaged_and_no_labels_are_trained_once(fields: dict[str, Any]) -> None:
+    compressor = train(small_dataset(), config=config(optimiser={"steps": 2}, **fields))
+    assert len(compressor.manifest.stages) == len(compressor.dims)
+
+
+def test_the_fewest_queries_are_parted_too() -> None:
+    dataset = small_dataset()
+    assert dataset.queries is not None
+    qrels = {str(n): {str(n): 1} for n in range(4)}
+    least = Dataset(dataset.corpus.vectors[:4], dataset.queries.vectors[:4], {"train": qrels})
+    validation = train(least, config=config(4, optimiser={"steps": 2})).manifest.validation
+    assert validation is not None and validation.queries == 4
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_training_goes_on_in_the_fold_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    seen: list[int] = []
+
+    def stop_in_the_second(progress: Progress) -> None:
+        seen.append(progress.stage)
+        assert progress.stages == 2 * FOLDS
+        if progress.stage == 4 and progress.step == 15:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(small_dataset(), config=config(), checkpoint=tmp_path / "state", progress=stop_in_the_second)
+    assert {file.name for file in tmp_path.iterdir()} == {"state", "state-1"}
+    first, seen = seen[:1], []
+    resumed = train(
+        small_dataset(),
+        config=config(),
+        checkpoint=tmp_path / "state",
+        resume=True,
+        progress=lambda progress: seen.append(progress.stage),
+    )
+    assert first == [1] and min(seen) == 4
+    assert resumed.fingerprint == trained().fingerprint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_of_folds_are_joined_by_method() -> None:
+    def measured(value: float) -> Measured:
+        scores = np.full(2, value)
+        return Measured(scores, scores + 1, {"pca": scores + 2}, {"pca": scores + 3})
+
+    whole = joined([{8: measured(0.0)}, {8: measured(10.0)}])[8]
+    np.testing.assert_array_equal(whole.full, [0, 0, 10, 10])
+    np.testing.assert_array_equal(whole.smec, [1, 1, 11, 11])
+    np.testing.assert_array_equal(whole.fallbacks["pca"], [2, 2, 12, 12])
+    np.testing.assert_array_equal(whole.rivals["pca"], [3, 3, 13, 13])

@@ -70,8 +70,8 @@ def section(document: Document) -> list[str]:
     lines = [
         "## What is kept",
         "",
-        "A small size can score above the full vectors because it was trained, whatever was lost.",
-        '"Free of loss" therefore has two ratios, in percent with the 95 % interval of the paired difference:',
+        "A small size can score above the full vectors because it was trained, not for nothing lost.",
+        '"Free of loss" therefore has two ratios, in percent with the 95 % interval of the paired gap:',
         "to the vectors as they came, and to the same vectors after our own training at full size.",
         "",
     ]

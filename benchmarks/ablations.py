@@ -106,19 +106,26 @@ def _by_dataset(laboratory: Laboratory, method: Method, plan: Plan) -> list[Scor
 
 
 def _row(method: Method, scores: list[Scores], base: list[Scores]) -> Document | None:
-    seeds = min(map(len, (*scores, *base)))
-    if not seeds:
+    """Gains of the seeds that both have; a dataset that was not run is left out of the average."""
+    pairs = [(of[: len(whole)], whole[: len(of)]) for of, whole in zip(scores, base, strict=True)]
+    gains = [of - whole for of, whole in pairs]
+    found = [of for of in gains if len(of)]
+    if not found:
         return None
-    gains = np.array([of[:seeds] - whole[:seeds] for of, whole in zip(scores, base, strict=True)])
-    by_seed = gains.mean(axis=0)
+    seeds = min(map(len, found))
+    by_seed = np.mean([of[:seeds] for of in found], axis=0)
     return {
         "variant": method.name,
         "seeds": seeds,
-        "ndcg": [round(float(of[:seeds].mean()), 4) for of in scores],
-        "gain": [round(float(of.mean()), 4) for of in gains],
+        "ndcg": [_mean(of) for of, _ in pairs],
+        "gain": [_mean(of) for of in gains],
         "mean_gain": round(float(by_seed.mean()), 4),
         "spread": round(float(by_seed.std(ddof=1)), 4) if seeds > 1 else None,
     }
+
+
+def _mean(values: Scores) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None
 
 
 def section(document: Document) -> list[str]:
@@ -127,7 +134,8 @@ def section(document: Document) -> list[str]:
         "## Ablations",
         "",
         "Mean of nDCG@10 times 100 over the sizes, without the gate; behind it the difference to the whole",
-        "preset. *average* is that difference over the datasets, ± its standard deviation over seeds.",
+        "preset. *average* is that difference over the datasets that were run, ± its standard deviation over",
+        "seeds.",
         "",
     ]
     for family in document["families"]:
@@ -135,7 +143,10 @@ def section(document: Document) -> list[str]:
         rows = [
             [
                 row["variant"],
-                *[f"{points(v)} ({signed(g)})" for v, g in zip(row["ndcg"], row["gain"], strict=True)],
+                *[
+                    "" if value is None else f"{points(value)} ({signed(gain)})"
+                    for value, gain in zip(row["ndcg"], row["gain"], strict=True)
+                ],
                 signed(row["mean_gain"])
                 + (f" ±{points(row['spread'])}" if row["spread"] is not None else ""),
                 str(row["seeds"]),

@@ -16,13 +16,14 @@ SHORT: dict[str, Any] = {
     "optimiser": {"steps": 30, "batch": 16, "negatives": 32},
     "validation": {"every": 10, "folds": 1},
     "memory": {"size": 128, "neighbours": 4},
+    "distillation": {"negatives": 32},
 }
 
 
 def short(preset: str = "default", **fields: Any) -> TrainConfig:
     """The short configuration of a preset, with ``fields`` on top."""
     merged = {**SHORT, **fields}
-    for group in ("optimiser", "validation", "memory"):
+    for group in ("optimiser", "validation", "memory", "distillation"):
         merged[group] = {**SHORT[group], **fields.get(group, {})}
     return build_config(preset, **merged)
 

@@ -36,6 +36,11 @@ class DistillationConfig(_Settings):
     """Of teacher and student."""
     learning_rate: float = Field(8e-3, gt=0)
     """Of the stage that is taught, whose start is good and whose teacher holds it."""
+    passes: float = Field(6.0, ge=0)
+    """More steps than ``optimiser.steps`` where these make fewer passes over the train queries: with
+    many labels the small sizes go on gaining."""
+    negatives: int = Field(2048, ge=0)
+    """Random documents per step of that stage: steps are cheaper there, and small sizes need more."""
 
 
 class MemoryConfig(_Settings):

@@ -56,7 +56,10 @@ def plan_stages(
     Distilled: D alone, then all served sizes at once with D as their teacher.
     """
     options, ads = config.optimiser, config.selection == "ads"
-    steps = max(options.steps, math.ceil(options.passes * queries / options.batch))
+    steps, taught = (
+        max(options.steps, math.ceil(passes * queries / options.batch))
+        for passes in (options.passes, config.distillation.passes)
+    )
     rate = options.learning_rate
     if config.schedule == "joint":
         return [StagePlan(0, dims[0], dims, dims, steps * len(dims), rate)]
@@ -70,7 +73,7 @@ def plan_stages(
                 columns=dims[0],
                 sizes=dims,
                 served=dims,
-                steps=steps,
+                steps=taught,
                 learning_rate=config.distillation.learning_rate,
                 turned=turned,
                 taught=True,
@@ -121,7 +124,8 @@ class Stage:
         self._documents = documents
         self._queries = queries
         self._layer = layer
-        self._batches = Batches(pool, config.optimiser, config.seed, plan.number)
+        drawn = {"negatives": config.distillation.negatives} if plan.taught else {}
+        self._batches = Batches(pool, config.optimiser.model_copy(update=drawn), config.seed, plan.number)
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
         self._taught = (
             (functional.normalize(queries @ layer), functional.normalize(documents @ layer))

@@ -24,7 +24,32 @@ def section(documents: Mapping[str, Document]) -> list[str]:
         "",
         *table(["goal", "", "figure"], rows),
         "",
+        *(_rivals_ahead(documents["main"]["tables"]) if "main" in documents else []),
     ]
+
+
+def _rivals_ahead(parts: list[Document]) -> list[str]:
+    """Every cell of the main table in which a rival scores higher."""
+    rows = []
+    for part in parts:
+        ours = _row(part, "smec default")
+        rivals = [row for row in part["methods"] if not row["method"].startswith("smec")]
+        for place, dim in enumerate(part["dims"]):
+            ahead = [row for row in rivals if row["ndcg"][place] > ours["ndcg"][place]]
+            if ahead:
+                best = max(ahead, key=lambda row: row["ndcg"][place])
+                rows.append(
+                    [
+                        f"{part['dataset']}, {'with' if part['supervised'] else 'without'} labels",
+                        str(dim),
+                        points(ours["ndcg"][place]),
+                        f"{points(best['ndcg'][place])} {best['method']}",
+                        f"{best['p_against_default'][place]:.3f}",
+                        str(len(ahead)),
+                    ]
+                )
+    head = ["where", "size", "smec default", "best rival", "p", "rivals ahead"]
+    return ["### Where a rival still wins", "", *table(head, rows), ""]
 
 
 def _goals(documents: Mapping[str, Document]) -> Iterator[tuple[str, bool, str]]:

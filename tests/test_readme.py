@@ -70,7 +70,7 @@ def test_the_command_reference_is_that_of_the_commands() -> None:
 
 
 def test_links_within_the_project_lead_somewhere() -> None:
-    for page in (*PAGES, "CHANGELOG.md"):
+    for page in (*PAGES, "CHANGELOG.md", "docs/benchmarks.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"

@@ -84,9 +84,11 @@ def test_stored_vectors_of_the_paper_preset_shrink_by_their_heads() -> None:
 
 
 def test_a_small_size_learns_more_than_pca_keeps() -> None:
-    optimiser = {"steps": 200, "batch": 64, "negatives": 128}
+    optimiser = {"steps": 100, "batch": 64, "negatives": 128}
     taught = {"negatives": 128}
-    config = short(dims=(12, 6), optimiser=optimiser, distillation=taught, validation={"every": 25})
+    config = short(
+        dims=(12, 6), optimiser=optimiser, distillation=taught, validation={"every": 25, "folds": 4}
+    )
     compressor = train(small_dataset(), config=config)
     validation = compressor.manifest.validation
     assert validation is not None

@@ -53,12 +53,14 @@ def summarise(laboratory: Laboratory, plan: Plan) -> Document:
         (pca,) = laboratory.finished(PCA, dataset, plan.seeds)
         unlabelled = laboratory.finished(DEFAULT_UNSUPERVISED, dataset, plan.seeds)
         rows = [_row("smec default", 0, unlabelled, pca.ndcg)] if unlabelled else []
+        judged = len(laboratory.dataset(dataset).judged("train"))
         for method in METHODS:
             for labels in LABELS:
+                if labels is not None and labels >= judged:
+                    continue  # the same as all of them
                 runs = laboratory.finished(method, dataset, plan.seeds, labels=labels)
                 if runs:
                     rows.append(_row(method.name, labels, runs, pca.ndcg))
-        judged = len(laboratory.dataset(dataset).judged("train"))
         datasets.append(
             {
                 "dataset": dataset,

@@ -92,7 +92,7 @@ class ValidationConfig(_Settings):
     most: int = Field(1000, ge=1)
     """Upper limit of held-out queries (or vectors)."""
     folds: int = Field(4, ge=1)
-    """Trainings where fewer than 300 queries are judged: each holds out another part of them, their
+    """Trainings where fewer than 500 queries are judged: each holds out another part of them, their
     matrices are averaged, and the gate sees all queries. 1: one training always. Not with fresh layers."""
     every: int = Field(25, ge=1)
     """Steps between two checks."""
@@ -122,7 +122,7 @@ class TrainConfig(_Settings):
     MRL, with as many steps as SMRL's stages have without growth."""
     turned: bool = True
     """Turn a nested layer to the axes of agreement before each stage but the first, where there are
-    300 queries to fit."""
+    300 queries to fit and one training."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
     rank: RankConfig = RankConfig()

@@ -20,7 +20,6 @@ from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.encoder import check_dims, default_dims
-from smec.method.agreement import FEWEST
 from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, Measured, joined, judge, measure
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import plan_stages
@@ -30,6 +29,9 @@ from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 CANARIES = 16
+
+FEW = 500
+"""Judged train queries below which one held-out part of them cannot tell a gain from luck."""
 
 
 def train(
@@ -83,8 +85,10 @@ def train(
     config = config.model_copy(update={"dims": sizes})
     data = fingerprints(dataset, config)
     moment = second_moment(dataset.corpus.vectors)
-    start = _Start(config, sizes, principal_axes(moment), moment)
     folds = _folds(dataset, config)
+    # Each training would turn its columns otherwise, and their mean would mean nothing.
+    alike = config if folds == 1 else config.model_copy(update={"turned": False})
+    start = _Start(alike, sizes, principal_axes(moment), moment)
     states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
     parts = [
         _train_part(dataset, start, state, (fold, folds), resume, progress)
@@ -109,8 +113,8 @@ def _folds(dataset: Dataset, config: TrainConfig) -> int:
     """How many trainings to average: several where the labels are few, and layers can be averaged."""
     if not config.supervised or config.layers == "fresh":
         return 1
-    few = FEWEST_QUERIES <= len(dataset.judged("train")) < FEWEST
-    return min(config.validation.folds, len(dataset.judged("train")) // 2) if few else 1
+    judged = len(dataset.judged("train"))
+    return min(config.validation.folds, judged // 2) if FEWEST_QUERIES <= judged < FEW else 1
 
 
 def _checkpoint(path: str | Path | None, fold: int, config: TrainConfig, data: dict[str, str]) -> Checkpoint:

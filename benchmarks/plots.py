@@ -74,9 +74,9 @@ def _level(axes: Axes, height: float, name: str) -> None:
     axes.axhline(height, color="#777777", linewidth=1)
     axes.annotate(
         name,
-        (0, height),
+        (0.12, height),  # between the first two sizes, where fewest markers are
         xycoords=("axes fraction", "data"),
-        xytext=(3, 3),
+        xytext=(0, 3),
         textcoords="offset points",
         fontsize=8,
         color="#555555",

@@ -24,7 +24,7 @@ def write_readme(document: Document, readme: Path) -> None:
 
 def lines(document: Document) -> list[str]:
     """A table per dataset: smec with and without labels, PCA, and the best other rival of each size."""
-    found: list[str] = []
+    found = [f"Seeds: {', '.join(map(str, document['seeds']))}.", ""]
     datasets = list(dict.fromkeys(part["dataset"] for part in document["tables"]))
     for dataset in datasets:
         labelled, unlabelled = (

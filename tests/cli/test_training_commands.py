@@ -24,7 +24,12 @@ QUICK = {
     "validation": {"every": 10},
     "memory": {"size": 256},
 }
-LITTLE = {**QUICK, "optimiser": {"steps": 1, "learning_rate": 1e-9}}
+LITTLE = {
+    **QUICK,
+    "optimiser": {"steps": 1, "learning_rate": 1e-9},
+    "distillation": {"learning_rate": 1e-9, "passes": 0},
+    "tempering": 0.0,
+}
 """Learns nothing, so that no size can be better than PCA."""
 
 
@@ -192,7 +197,10 @@ def test_extend_adds_a_size_and_changes_no_other(
 
 
 def test_an_interrupted_training_says_how_to_continue_and_does(dataset: Path, tmp_path: Path) -> None:
-    long = {"optimiser": {**QUICK["optimiser"], "steps": 1500}, "validation": {"every": 50, "patience": 30}}
+    long = {
+        "optimiser": {**QUICK["optimiser"], "steps": 1500},
+        "validation": {"every": 50, "patience": 30, "folds": 1},
+    }
     config = written(tmp_path / "long.json", {**QUICK, **long})
     arguments = ["train", str(dataset), "--dims", "24", "--config", str(config), "--resume", "-o"]
     command = [sys.executable, "-c", "from smec.cli.main import main; main()", *arguments]

@@ -45,10 +45,11 @@ def expected(document: Document) -> Iterator[tuple[tuple[str, str, str], str]]:
 def read(page: Path) -> dict[tuple[str, str, str], str]:
     """The same, from the page's tables."""
     found: dict[tuple[str, str, str], str] = {}
-    title, dims = "", []
+    title = ""
+    dims: list[str] = []  # none in a table that is not one of methods
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
-            title = line.removeprefix("### ")
+            title, dims = line.removeprefix("### "), []
         elif re.search(r", with(out)? labels$", title) and line.startswith("| "):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             if cells[0] == "method":

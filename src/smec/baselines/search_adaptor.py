@@ -33,7 +33,7 @@ from smec.training.batches import Batch
 SETTINGS = LearningSettings(learning_rate=1e-3, temperature=0.2, start="pca", batch=128, steps=1000)
 """Adam 1e-3 and batch 128; steps are those of each size, 2000 in the paper, where it stops after 125
 without a gain, as here. Its ranking loss has no temperature and it starts in the given coordinates; both
-were tuned, and without either it lost a third of its score on scifact-mpnet's train queries."""
+were tuned, as with the paper's own it scored far lower on left-out train queries (docs/benchmarks.md)."""
 
 RECOVERY, PREDICTION = 0.1, 0.01
 """alpha and beta."""

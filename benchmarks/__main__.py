@@ -66,6 +66,8 @@ def _run_cells(laboratory: Laboratory, chosen: list[Experiment], plan: Plan, wor
         for cell in experiment.cells(replace(plan, seeds=(seed,)))
     ]
     cells = list(dict.fromkeys(needed))
+    if not cells:
+        return
     for _ in track(laboratory.run_all(cells, workers), description="cells", total=len(cells)):
         pass
 

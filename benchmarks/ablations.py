@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,8 +45,8 @@ FAMILIES: dict[str, tuple[Method, tuple[Method, ...]]] = {
     "default, without labels": (
         DEFAULT_UNSUPERVISED,
         (
-            smec("joint (MRL)", supervised=False, schedule="joint"),
-            smec("fresh heads", supervised=False, layers="fresh"),
+            smec("SMRL, nested", supervised=False, schedule="sequential"),
+            smec("SMRL, fresh heads", supervised=False, schedule="sequential", layers="fresh"),
             smec("identity start", supervised=False, start="identity"),
             smec("PCA start, not tempered", supervised=False, tempering=0.0),
             smec("absolute differences", supervised=False, memory={"loss": "absolute"}),
@@ -155,7 +154,3 @@ def section(document: Document) -> list[str]:
         ]
         lines += [f"### {family['title']}", "", *table(head, rows), ""]
     return lines
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The tables say it all."""

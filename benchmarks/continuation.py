@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell, Laboratory, mean_over_seeds
@@ -78,7 +77,3 @@ def section(document: Document) -> list[str]:
         *table(["dataset", "size", *METHODS, "p", "seeds"], rows),
         "",
     ]
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The table says it all."""

@@ -34,8 +34,13 @@ class Experiment(Protocol):
     def section(self, document: Document) -> list[str]:
         """Lines of the page."""
 
+
+@runtime_checkable
+class Drawn(Experiment, Protocol):
+    """One with plots."""
+
     def draw(self, document: Document, folder: Path) -> None:
-        """Plots for them."""
+        """Write its plots."""
 
 
 @runtime_checkable

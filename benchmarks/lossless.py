@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +84,3 @@ def section(document: Document) -> list[str]:
         ]
         lines += [f"### {row['dataset']}", "", *table(["of the", *map(str, row["dims"])], body), ""]
     return lines
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The tables say it all."""

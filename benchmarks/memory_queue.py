@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell, Laboratory, mean_over_seeds
@@ -25,6 +24,7 @@ def _variant(size: int, neighbours: int, sampling: str) -> Method:
     return smec(
         f"{sampling}, queue {size}, k {neighbours}",
         supervised=False,
+        schedule="sequential",
         memory={"size": size, "neighbours": neighbours, "sampling": sampling},
         validation={"gate": False},
     )
@@ -99,7 +99,3 @@ def section(document: Document) -> list[str]:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The tables say it all."""

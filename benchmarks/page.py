@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import goals
-from benchmarks.experiments import EXPERIMENTS
+from benchmarks.experiments import EXPERIMENTS, Drawn
 from benchmarks.readme_table import write_readme
 from smec.atomic import replacing
 
@@ -45,7 +45,7 @@ def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
     plots = docs / "benchmarks"
     plots.mkdir(parents=True, exist_ok=True)
     for experiment in EXPERIMENTS:
-        if experiment.NAME in found:
+        if experiment.NAME in found and isinstance(experiment, Drawn):
             experiment.draw(found[experiment.NAME], plots)
     with replacing(docs / "benchmarks.md", force=True) as part:
         part.write_text(page(found), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -58,7 +57,3 @@ def section(document: Document) -> list[str]:
         *table(["method", "seed", "seconds", "nDCG@10, D/2 to D/32"], rows),
         "",
     ]
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The table says it all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell, Laboratory, mean_over_seeds
@@ -76,7 +75,3 @@ def section(document: Document) -> list[str]:
         lines += [f"`smec verify` of an artefact of {pair['source']} on this corpus says:", ""]
         lines += ["```", *pair["verify"], "```", ""]
     return lines
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The tables say it all."""

@@ -7,7 +7,6 @@ queries of the datasets became the default of the baseline; smec's own was chose
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell, Laboratory, parted
@@ -89,7 +88,3 @@ def section(document: Document) -> list[str]:
         *table(["method", "settings", *document["datasets"], "all queries"], rows),
         "",
     ]
-
-
-def draw(document: Document, folder: Path) -> None:
-    """The table says it all."""

@@ -31,7 +31,8 @@ class DistillationConfig(_Settings):
     weight: float = Field(1.0, ge=0)
     """Factor of the distillation loss beside the rank loss."""
     anchors: int = Field(64, ge=0)
-    """Random documents per step whose similarities are taught besides those of the queries."""
+    """Random documents per step whose similarities are taught besides those of the queries. With more
+    than 1,000 queries to fit fewer, in proportion: the more the labels say, the less the teacher has to."""
     temperature: float = Field(0.05, gt=0)
     """Of teacher and student."""
     learning_rate: float = Field(8e-3, gt=0)
@@ -176,7 +177,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 UNSUPERVISED: dict[str, dict[str, Any]] = {
     # Without labels the neighbours are all there is to learn from: more of them, from a longer queue.
     "default": {
-        "schedule": "sequential",
+        "schedule": "joint",
         "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
         "optimiser": {"steps": 200},
         "validation": {"every": 40},

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smec.method.gate import DOUBT, beats
+from smec.method.gate import DOUBT, KEPT, Measured, beats, judge
 
 
 @settings(deadline=None)
@@ -30,3 +30,17 @@ def test_one_query_or_no_gain_is_never_enough() -> None:
     assert not beats(np.array([1.0]), np.array([0.0]))
     assert not beats(np.full(9, 0.5), np.full(9, 0.5))
     assert beats(np.full(9, 0.75), np.full(9, 0.5))
+
+
+def test_without_labels_a_gain_counts_only_where_pca_loses_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    lossy, faithful = rng.uniform(KEPT - 0.3, KEPT - 0.1, 99), rng.uniform(KEPT + 0.1, KEPT + 0.2, 99)
+    sizes = {
+        dim: Measured(np.ones(99), pca + 0.1, of := {"pca": pca, "truncate": pca / 2}, of)
+        for dim, pca in ((64, faithful), (8, lossy))
+    }
+    shipped = {
+        metric: [size.method for size in judge(sizes, metric, enabled=True).sizes]
+        for metric in ("overlap@10", "ndcg@10")
+    }
+    assert shipped == {"overlap@10": ["pca", "smec"], "ndcg@10": ["smec", "smec"]}

@@ -46,7 +46,7 @@ def print_outcome(compressor: Compressor) -> None:
     else:
         print_validation(validation)
     for dim, method in compressor.fallbacks.items():
-        typer.echo(f"warning: size {dim} is {method}: training was not better there", err=True)
+        typer.echo(f"warning: size {dim} is {method}: training was not surely better there", err=True)
 
 
 def print_validation(validation: Validation) -> None:

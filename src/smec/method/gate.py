@@ -4,8 +4,10 @@ better of them (design section 4).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,10 @@ same held-out queries, so some of its gain is luck."""
 
 DOUBT_OF_FOLDS = 0.05
 """Where each query is held out once: with so few of them a stricter level would refuse most real gains."""
+
+KEPT = 0.7
+"""Share of the nearest neighbours from which PCA is left alone where there are no labels: it then keeps
+most of what agreement with the full vectors can tell, and relevance may lie in the rest."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,26 @@ def judge(sizes: Mapping[int, Measured], metric: str, *, enabled: bool, doubt: f
     doubt : float
         Level of the test.
     """
-    judged = tuple(_judge_size(dim, size, enabled=enabled, doubt=doubt) for dim, size in sizes.items())
+    # Overlap is not relevance: a gain in it counts only where PCA loses much.
+    kept = KEPT if metric == "overlap@10" else math.inf
+    judged = tuple(
+        _judge_size(dim, size, doubt, kept) if enabled else _described(dim, "smec", size)
+        for dim, size in sizes.items()
+    )
     queries = len(next(iter(sizes.values())).full)
     return Validation.model_validate({"metric": metric, "queries": queries, "sizes": judged})
 
 
-def _judge_size(dim: int, size: Measured, *, enabled: bool, doubt: float) -> SizeMetrics:
-    method = "smec"
-    if enabled and not all(beats(size.smec, rival, doubt) for rival in size.rivals.values()):
-        # PCA where truncation is not surely better: it is the safer of the two.
-        better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], doubt)
-        method = "truncate" if better else "pca"
+def _judge_size(dim: int, size: Measured, doubt: float, kept: float) -> SizeMetrics:
+    ahead = all(beats(size.smec, rival, doubt) for rival in size.rivals.values())
+    if ahead and size.rivals["pca"].mean() < kept:
+        return _described(dim, "smec", size)
+    # PCA where truncation is not surely better: it is the safer of the two.
+    better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], doubt)
+    return _described(dim, "truncate" if better else "pca", size)
+
+
+def _described(dim: int, method: Literal["smec", "pca", "truncate"], size: Measured) -> SizeMetrics:
     return SizeMetrics(
         dim=dim,
         method=method,

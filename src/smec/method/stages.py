@@ -22,6 +22,9 @@ from smec.method.selection import column_order, training_mask
 from smec.training.batches import Batch, Batches
 from smec.training.pool import Pool
 
+MANY = 1000
+"""Queries to fit from which fewer random documents are taught."""
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -212,7 +215,9 @@ class Stage:
     def _anchors(self, batch: Batch) -> Tensor:
         """Places in the batch's documents, from its end, where the random ones are."""
         total = len(batch.documents)
-        return torch.arange(total - min(self._config.distillation.anchors, total), total)
+        count = self._config.distillation.anchors
+        count = min(count, total, count * MANY // len(self._queries))
+        return torch.arange(total - count, total)
 
     def _memory_loss(self, batch: Batch, project: _Projection, step: int) -> Tensor:
         memory = self._config.memory

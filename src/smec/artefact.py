@@ -3,7 +3,7 @@
 ::
 
     MODEL/
-    ├── compressor.safetensors   one matrix per block, heads, canaries
+    ├── compressor.safetensors   one matrix per block, heads, canaries, calibrations of codecs
     ├── config.json              a `Manifest`
     └── README.md                the model card, made from the manifest
 """
@@ -52,6 +52,13 @@ class BlockRecord(_Record):
     """Size of the stored vectors that the head takes."""
 
 
+class CodecRecord(_Record):
+    """A codec that is calibrated for a size; its tensors are named ``codec.DIM.CODEC.TENSOR``."""
+
+    dim: int
+    codec: str
+
+
 class SizeMetrics(_Record):
     """What the gate measured for one size on held-out data."""
 
@@ -89,6 +96,7 @@ class Manifest(_Record):
     normalised: bool = True
     """Outputs have unit length."""
     blocks: tuple[BlockRecord, ...]
+    codecs: tuple[CodecRecord, ...] = ()
     canary_ids: tuple[str, ...] = ()
     preset: str
     supervised: bool

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from smec import artefact
-from smec.artefact import BlockRecord, Manifest, Tensors
+from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
+from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
 from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
@@ -17,6 +19,7 @@ from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
 MEAN = "corpus.mean"
+CALIBRATION = "codec.{dim}.{name}."
 CANARY_TOLERANCE = 1e-4
 """How far a canary may move when BLAS or the processor is another one."""
 
@@ -66,10 +69,39 @@ class Compressor:
         """Served sizes, descending."""
         return self.manifest.dims
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the tensors: the same for the same compressor, wherever it lies."""
-        return self.manifest.tensors_sha256
+        """sha256 of the tensors but the calibrations: the same vectors come out, the same fingerprint."""
+        return artefact.tensors_hash({n: t for n, t in self.tensors.items() if not n.startswith("codec.")})
+
+    @property
+    def codecs(self) -> Mapping[int, tuple[str, ...]]:
+        """Size -> the codecs that store it: the free ones, and those that are calibrated."""
+        calibrated = self.manifest.codecs
+        return {dim: (*FREE, *(c.codec for c in calibrated if c.dim == dim)) for dim in self.dims}
+
+    def codec(self, name: str, dim: int | None = None) -> Codec:
+        """The codec ``name``, calibrated for vectors of a served size (the largest by default).
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not served, or the codec is not calibrated for it.
+        MissingExtraError
+            The codec needs faiss: ``pip install 'smec[faiss]'``.
+        """
+        width = served(dim, self.dims, self.name)
+        if name not in self.codecs[width]:
+            raise ConfigError(
+                f"{self.name}: size {width} is not calibrated for codec {name!r}; it has "
+                f"{', '.join(self.codecs[width])}; `smec calibrate` adds others"
+            )
+        prefix = CALIBRATION.format(dim=width, name=name)
+        tensors = {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+        try:
+            return restore_codec(name, width, tensors)
+        except KeyError as error:
+            raise ArtefactError(f"{self.name}: the calibration of {name} lacks the tensor {error}") from error
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -178,7 +210,12 @@ class Compressor:
 
     @classmethod
     def assemble(
-        cls, blocks: Sequence[Block], manifest: Mapping[str, object], canaries: FloatArray, mean: FloatArray
+        cls,
+        blocks: Sequence[Block],
+        manifest: Mapping[str, object],
+        canaries: FloatArray,
+        mean: FloatArray,
+        codecs: Sequence[Codec] = (),
     ) -> Compressor:
         """Make a compressor from folded blocks.
 
@@ -211,12 +248,16 @@ class Compressor:
             for dim in block.dims:
                 outputs = normalise(tensors[CANARY_INPUTS] @ block.matrix[:, :dim])
                 tensors[CANARY_OUTPUTS.format(dim=dim)] = outputs
+        for codec in codecs:
+            prefix = CALIBRATION.format(dim=codec.dim, name=codec.name)
+            tensors |= {prefix + name: tensor for name, tensor in codec.tensors().items()}
         dims = tuple(sorted((d for b in blocks for d in b.dims), reverse=True))
         filled = Manifest.model_validate(
             {
                 **manifest,
                 "blocks": tuple(records),
                 "dims": dims,
+                "codecs": tuple(CodecRecord(dim=codec.dim, codec=codec.name) for codec in codecs),
                 "input_dim": int(blocks[0].matrix.shape[0]),
                 "tensors_sha256": artefact.tensors_hash(tensors),
             }

@@ -28,7 +28,7 @@ from compressible import (
     write_stream,
 )
 
-from smec.bulk.compress import Codec, compress
+from smec.bulk.compress import compress
 from smec.data.readers import read_vectors
 from smec.vectors import BLOCK_ROWS
 
@@ -70,7 +70,7 @@ def test_columns_and_metadata_are_carried_along(tmp_path: Path, kind: str, outpu
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("codec", ["float32", "float16"])
-def test_codecs_are_exact_casts(tmp_path: Path, dtype: str, codec: Codec, output: str) -> None:
+def test_codecs_are_exact_casts(tmp_path: Path, dtype: str, codec: str, output: str) -> None:
     matrix = vectors(dtype=dtype)
     compressed = compress(
         COMPRESSOR, write_npy(tmp_path, table(matrix)), tmp_path / output, dim=8, codec=codec

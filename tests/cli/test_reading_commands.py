@@ -18,7 +18,7 @@ from smec.errors import ConfigError
 from smec.evaluation import evaluate
 from smec.vectors import FloatArray
 
-COMMANDS = ("demo", "train", "extend", "compress", "evaluate", "inspect", "verify")
+COMMANDS = ("demo", "train", "extend", "calibrate", "compress", "evaluate", "inspect", "verify")
 
 
 def run(*arguments: object) -> Result:
@@ -112,7 +112,9 @@ def test_inspect_tells_what_the_compressor_is(model: Path) -> None:
         "model all-test-v1",
         "data.corpus c0ffee",
         "canaries d0, d1, d2",
-        f"sha256 {compressor().fingerprint}",
+        "codecs 8: float32, float16",
+        f"fingerprint {compressor().fingerprint}",
+        f"sha256 {compressor().manifest.tensors_sha256}",
         "ndcg@10 on 40 held-out train queries",
         "8 32 0.8000 0.7000 [0.6000, 0.8000] 0.6125 0.4321 smec",
         "1 4 0.8000 0.5250 [0.4250, 0.6250] 0.6125 0.4321 pca",
@@ -175,11 +177,12 @@ def test_evaluate_prints_a_row_for_every_method_and_size(model: Path, dataset: P
         change = 100 * (row["ndcg@10"] / full["ndcg@10"] - 1)
         low, high = row["ci"]
         assert (
-            f"{row['method']}{mark} {row['dim']} {row['bytes']} {row['ndcg@10']:.4f} [{low:.4f}, {high:.4f}] "
-            f"{change:+.1f} % {row['recall@100']:.4f} {row['mrr@10']:.4f} {row['p_vs_full']:.4f}"
+            f"{row['method']}{mark} {row['dim']} float32 {row['bytes']} {row['ndcg@10']:.4f} "
+            f"[{low:.4f}, {high:.4f}] {change:+.1f} % "
+            f"{row['recall@100']:.4f} {row['mrr@10']:.4f} {row['p_vs_full']:.4f}"
         ) in lines
     assert [row["dim"] for row in record["results"] if row["fallback"]] == [1]
-    assert any(line.startswith(f"full 16 64 {full['ndcg@10']:.4f} [") for line in lines)
+    assert any(line.startswith(f"full 16 float32 64 {full['ndcg@10']:.4f} [") for line in lines)
 
 
 def test_evaluate_scores_the_sizes_asked_for(dataset: Path) -> None:

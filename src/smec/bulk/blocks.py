@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from smec.codecs import Codes
 from smec.vectors import FloatArray
 
 
@@ -57,8 +58,8 @@ class Source:
     has_ids: bool = True
 
 
-Write = Callable[[Sequence[pa.Array], FloatArray], None]
-"""Appends ``vectors`` of shape (n, dim) with the `Block.columns` of the same rows to an output."""
+Write = Callable[[Sequence[pa.Array], Codes], None]
+"""Appends codes, a row each, with the `Block.columns` of the same rows to an output."""
 
 
 class Format(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,13 +12,11 @@ from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
 from smec.bulk.blocks import Block, Format, Source
 from smec.bulk.tables import compressed_schema
+from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
-from smec.vectors import FloatArray, check_vectors
-
-Codec = Literal["float32", "float16"]
-"""How a compressed vector is stored."""
+from smec.vectors import Float32Array, check_vectors
 
 FORMATS: dict[str, Format] = {
     ".parquet": parquet,
@@ -40,16 +37,16 @@ class Compressed:
     rows : int
     input_dim, dim : int
         Width of the vectors that were read, and of those that were written.
-    codec : Codec
+    codec : str
     input_bytes_per_vector, bytes_per_vector : int
-        Of the numbers themselves, before and after.
+        Of the vectors themselves, before and after.
     output : Path
     """
 
     rows: int
     input_dim: int
     dim: int
-    codec: Codec
+    codec: str
     input_bytes_per_vector: int
     bytes_per_vector: int
     output: Path
@@ -62,7 +59,7 @@ def compress(
     *,
     dim: int | None = None,
     from_dim: int | None = None,
-    codec: Codec = "float32",
+    codec: str = "float32",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Compressed:
@@ -76,14 +73,14 @@ def compress(
         file or stream), or ``.npy``, with or without ``<stem>.ids.txt`` beside it.
     output : str or Path
         Of any of these kinds but a folder. Tables keep all their columns and metadata, with the
-        compressed vectors in the place of ``vector``; ``.npy`` keeps vectors and ids. A table from
-        ``.npy`` without ids has the row numbers as ids.
+        compressed vectors in the place of ``vector``, as ``code`` if they are no floats; ``.npy``
+        keeps vectors and ids. A table from ``.npy`` without ids has the row numbers as ids.
     dim : int, optional
         Size to write; by default the largest served, with ``from_dim`` the smallest.
     from_dim : int, optional
         The input holds vectors that this compressor has already compressed to this size.
-    codec : {"float32", "float16"}
-        How a number is stored.
+    codec : str
+        How a vector is stored: "float32", "float16", or one of ``compressor.codecs``.
     force : bool
         Replace ``output`` if it exists.
     progress : callable, optional
@@ -96,8 +93,9 @@ def compress(
     Raises
     ------
     ConfigError
-        A size that is not served or cannot be made from ``from_dim``, an unknown codec or
-        suffix, or the output is the input or lies in its folder.
+        A size that is not served or cannot be made from ``from_dim``, an unknown codec or suffix, a
+        codec that cannot pack the size or is not calibrated for it, or the output is the input or
+        lies in its folder.
     DataError
         The input is missing, damaged or of another width, or a row cannot be used; names the row.
     OutputError
@@ -105,21 +103,21 @@ def compress(
     """
     source, output = Path(source), Path(output)
     width, dim = _sizes(compressor, from_dim, dim)
-    if codec not in get_args(Codec):
-        raise ConfigError(f"codec: must be {' or '.join(get_args(Codec))}, got {codec!r}")
+    bytes_per_vector = code_bytes(codec, dim)
+    stored = compressor.codec(codec, dim)
     output_format = _format(output)
     _check_output(source, output, force=force)
     opened = _open(source, width)
-    schema = compressed_schema(opened.schema, dim=dim, codec=codec, model=compressor.fingerprint)
+    schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
     done = input_bytes = 0
     with output_format.writing(output, opened, schema, force=force) as write:
         for block in opened.blocks:
-            write(block.columns, _compressed(compressor, block, from_dim, dim).astype(codec, copy=False))
+            write(block.columns, stored.encode(_compressed(compressor, block, from_dim, dim)))
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:
                 progress(done, opened.rows)
-    return Compressed(done, width, dim, codec, input_bytes, dim * np.dtype(codec).itemsize, output)
+    return Compressed(done, width, dim, codec, input_bytes, bytes_per_vector, output)
 
 
 def _sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tuple[int, int]:
@@ -159,7 +157,7 @@ def _check_output(source: Path, output: Path, *, force: bool) -> None:
     check_free(output, force=force)
 
 
-def _compressed(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> FloatArray:
+def _compressed(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> Float32Array:
     width = compressor.input_dim if from_dim is None else from_dim
     check_vectors(block.vectors, block.name, dim=width, first_row=block.first_row)
     # Numbers near the end of float32's range overflow in the product; the check below names the row.

@@ -15,11 +15,13 @@ from numpy.lib import format as npy_format
 
 from smec.atomic import replacing
 from smec.bulk.blocks import Block, Source, Write
+from smec.bulk.tables import stored_field
+from smec.codecs import Codes
 from smec.data.columns import string_column
 from smec.data.npy import mapped
 from smec.data.readers import reading
 from smec.errors import DataError
-from smec.vectors import FloatArray, row_blocks
+from smec.vectors import row_blocks
 
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
@@ -75,11 +77,11 @@ def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> 
         # Not a memory map: on a full disk that ends the process, where a write raises OSError.
         vectors = stack.enter_context(_flushed(part.open("wb")))
         ids = ids_part and stack.enter_context(ids_part.open("w", encoding="utf-8", newline="\n"))
-        _write_header(vectors, source.rows, schema.field("vector").type)
+        _write_header(vectors, source.rows, stored_field(schema).type)
         place = schema.get_field_index("id")
 
-        def write(columns: Sequence[pa.Array], rows: FloatArray) -> None:
-            vectors.write(rows.data)
+        def write(columns: Sequence[pa.Array], codes: Codes) -> None:
+            vectors.write(np.ascontiguousarray(codes).data)
             if ids:
                 ids.writelines(_id_lines(columns[place], output))
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from smec.atomic import replacing
 from smec.bulk.blocks import Block, Source, Write
-from smec.bulk.tables import appending, expressible, table_blocks
+from smec.bulk.tables import appending, expressible, stored_field, table_blocks
 from smec.data.columns import check_schema
 from smec.data.readers import reading
 from smec.errors import DataError
@@ -96,4 +96,5 @@ def _repeating(schema: pa.Schema) -> list[str]:
     pq.write_table(schema.empty_table(), sink)
     leaves = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
     paths = (leaves.column(leaf).path for leaf in range(len(leaves)))
-    return [path for path in paths if not path.startswith("vector.")]
+    stored = f"{stored_field(schema).name}."
+    return [path for path in paths if not path.startswith(stored)]

@@ -10,33 +10,58 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from smec.artefact import tensors_hash
 from smec.bulk.blocks import Block, Write
+from smec.codecs import FREE, Codec, Codes
 from smec.data.columns import vector_matrix
-from smec.errors import DataError, OutputError
-from smec.vectors import FloatArray
+from smec.errors import ConfigError, DataError, OutputError
 
 METADATA_KEY = b"smec"
 """Key of the schema's metadata that tells which compressor made the vectors."""
 
 
-def compressed_schema(schema: pa.Schema, *, dim: int, codec: str, model: str) -> pa.Schema:
-    """Return ``schema`` with ``vector`` as a fixed-size list of ``dim`` numbers, and a note of their origin.
+CODE = "code"
+"""Name of the column that replaces ``vector`` where a codec is not one of floats."""
+
+
+def compressed_schema(schema: pa.Schema, *, codec: Codec, model: str) -> pa.Schema:
+    """Return ``schema`` with small vectors in place of the large ones, and a note of their origin.
+
+    Floats stay in ``vector``, a fixed-size list of the codec's type; codes become ``code``, a fixed-size
+    list of bytes.
 
     Parameters
     ----------
     schema : pyarrow.Schema
         With a field ``vector``; its other fields and its metadata stay as they are.
-    dim : int
-    codec : str
-        Name of a numpy dtype.
+    codec : Codec
     model : str
         Fingerprint of the compressor.
+
+    Raises
+    ------
+    ConfigError
+        There is a column ``code`` already.
     """
+    note = {"model": model, "dim": codec.dim, "codec": codec.name}
+    field = pa.field("vector", pa.list_(pa.float32(), codec.dim))
+    if codec.name in FREE:
+        field = field.with_type(pa.list_(pa.from_numpy_dtype(np.dtype(codec.name)), codec.dim))
+    else:
+        if CODE in schema.names:
+            raise ConfigError(f"the input has a column {CODE!r}, where codec {codec.name} writes; rename it")
+        field = pa.field(CODE, pa.list_(pa.uint8(), codec.code_bytes))
+        note["calibration"] = tensors_hash(codec.tensors())
     place = schema.get_field_index("vector")
-    kind = pa.list_(pa.from_numpy_dtype(np.dtype(codec)), dim)
-    note = json.dumps({"model": model, "dim": dim, "codec": codec}).encode()
-    metadata = {**(schema.metadata or {}), METADATA_KEY: note}
-    return schema.set(place, schema.field(place).with_type(kind)).with_metadata(metadata)
+    field = field.with_nullable(schema.field(place).nullable).with_metadata(schema.field(place).metadata)
+    metadata = {**(schema.metadata or {}), METADATA_KEY: json.dumps(note).encode()}
+    return schema.set(place, field).with_metadata(metadata)
+
+
+def stored_field(schema: pa.Schema) -> pa.Field:
+    """The field of the small vectors in a `compressed_schema`."""
+    note = json.loads(schema.metadata[METADATA_KEY])
+    return schema.field("vector" if note["codec"] in FREE else CODE)
 
 
 def table_blocks(batches: Iterable[pa.RecordBatch], name: str, dim: int) -> Iterator[Block]:
@@ -65,12 +90,12 @@ def _check_ids(ids: pa.Array, name: str, first_row: int) -> None:
 
 def appending(write_batch: Callable[[pa.RecordBatch], None], schema: pa.Schema) -> Write:
     """Give ``write_batch`` the rows as record batches of ``schema``."""
-    place = schema.get_field_index("vector")
-    dim = schema.field(place).type.list_size
+    field = stored_field(schema)
+    place = schema.get_field_index(field.name)
 
-    def write(columns: Sequence[pa.Array], vectors: FloatArray) -> None:
+    def write(columns: Sequence[pa.Array], codes: Codes) -> None:
         arrays = list(columns)
-        arrays[place] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dim)
+        arrays[place] = pa.FixedSizeListArray.from_arrays(pa.array(codes.ravel()), field.type.list_size)
         write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
     return write

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from smec.bulk.compress import Codec, Compressed
+    from smec.bulk.compress import Compressed
 
 
 def compress(
@@ -31,7 +31,9 @@ def compress(
     from_dim: Annotated[
         int | None, typer.Option(help="The input was already compressed to this size by MODEL.")
     ] = None,
-    codec: Annotated[str, typer.Option(help="How a number is stored: float32 or float16.")] = "float32",
+    codec: Annotated[
+        str, typer.Option(help="How a vector is stored: float32, float16, or what MODEL is calibrated for.")
+    ] = "float32",
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -59,7 +61,7 @@ def compress(
             output,
             dim=dim,
             from_dim=from_dim,
-            codec=cast("Codec", codec),
+            codec=codec,
             force=force,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

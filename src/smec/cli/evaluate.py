@@ -35,6 +35,14 @@ def evaluate(
         str | None,
         typer.Option(help="Sizes to score: 384,192,96. Default: those of the models, or D/2 to D/32."),
     ] = None,
+    codec: Annotated[
+        str,
+        typer.Option(
+            help="How documents are stored, several by commas: float32, float16, int8, int4, binary, itq, "
+            "pqN, opqN (N bytes), rabitq. A model must be calibrated for it; sizes that it cannot pack are "
+            "left out."
+        ),
+    ] = "float32",
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
     as_json: AsJson = False,
 ) -> None:
@@ -45,6 +53,7 @@ def evaluate(
     10 nearest neighbours that is kept.
     """
     from smec.baselines import fit_baseline
+    from smec.coded import coded
     from smec.compressor import Compressor
     from smec.data import Dataset
     from smec.evaluation.comparison import evaluate as score
@@ -56,7 +65,12 @@ def evaluate(
     sizes = asked or _default_sizes(compressors, opened)
     names = [name.strip() for name in baselines.split(",") if name.strip()]
     fitted = [fit_baseline(name, opened, sizes) for name in names]
-    evaluation = score(opened, [*compressors, *fitted], dims=asked, split=split)
+    stored = [
+        coded(encoder, name.strip(), opened.corpus.vectors, asked)
+        for encoder in (*compressors, *fitted)
+        for name in codec.split(",")
+    ]
+    evaluation = score(opened, stored, split=split)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return

@@ -12,7 +12,8 @@ from smec.cli.options import AsJson, Model
 from smec.cli.tables import FLOAT_BYTES, print_outcome
 
 if TYPE_CHECKING:
-    from smec.artefact import BlockRecord, Manifest
+    from smec.artefact import BlockRecord
+    from smec.compressor import Compressor
 
 
 def inspect(model: Model, as_json: AsJson = False) -> None:
@@ -25,25 +26,28 @@ def inspect(model: Model, as_json: AsJson = False) -> None:
         known = {"model": str(model), **manifest.model_dump(mode="json")}
         typer.echo(json.dumps({**known, "fallbacks": dict(compressor.fallbacks)}))
         return
-    for name, value in _facts(manifest):
+    for name, value in _facts(compressor):
         typer.echo(f"{name:<12} {value}")
     typer.echo("")
     print_outcome(compressor)
 
 
-def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+def _facts(compressor: Compressor) -> list[tuple[str, str]]:
+    manifest = compressor.manifest
     labels = "with labels" if manifest.supervised else "without labels"
     sizes = (FLOAT_BYTES * dim for dim in manifest.dims)
     return [
         ("dims", f"{manifest.input_dim} -> {_listed(manifest.dims)}"),
         ("bytes", f"{FLOAT_BYTES * manifest.input_dim} -> {_listed(sizes)} (float32)"),
         *(("sizes", _nesting(block)) for block in manifest.blocks),
+        *(("codecs", f"{dim}: {_listed(names)}") for dim, names in compressor.codecs.items()),
         ("preset", f"{manifest.preset}, {labels}, seed {manifest.training.get('seed', 'unknown')}"),
         ("model", manifest.source_model or "not named"),
         *((f"data.{name}"[:12], value) for name, value in manifest.data.items()),
         ("canaries", _listed(manifest.canary_ids) or "none named"),
         ("smec", manifest.smec_version),
         ("libraries", _listed(f"{name} {version}" for name, version in manifest.libraries.items())),
+        ("fingerprint", compressor.fingerprint),
         ("sha256", manifest.tensors_sha256),
     ]
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from smec import __version__
+from smec.cli.calibrate import calibrate
 from smec.cli.compress import compress
 from smec.cli.demo import demo
 from smec.cli.evaluate import evaluate
@@ -75,7 +76,7 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, compress, evaluate, inspect, verify):
+for _command in (demo, train, extend, calibrate, compress, evaluate, inspect, verify):
     app.command()(_command)
 
 

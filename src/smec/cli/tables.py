@@ -75,13 +75,14 @@ def print_evaluation(evaluation: Evaluation, input_dim: int) -> None:
     header = [
         "method",
         "dim",
+        "codec",
         "bytes",
         f"{headline} [95 % CI]",
         "change",
         *(SHORT.get(n, n) for n in rest),
         "p",
     ]
-    full = ["full", str(input_dim), str(FLOAT_BYTES * input_dim)]
+    full = ["full", str(input_dim), "float32", str(FLOAT_BYTES * input_dim)]
     full += [_with_interval(evaluation.full[headline], evaluation.full_ci), ""]
     full += [f"{evaluation.full[name]:.4f}" for name in rest] + [""]
     sizes = sorted({result.dim for result in evaluation.results}, reverse=True)
@@ -95,6 +96,7 @@ def _row(result: Result, full: Mapping[str, float], shown: Sequence[str]) -> lis
     return [
         f"{result.method} (fallback)" if result.fallback else result.method,
         str(result.dim),
+        result.codec,
         str(result.bytes),
         _with_interval(value, result.ci),
         f"{100 * (value / reference - 1):+.1f} %" if reference else "",

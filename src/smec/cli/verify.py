@@ -29,7 +29,7 @@ def verify(
 
     compressor = Compressor.load(model)
     embeddings = None if data is None else read_vectors(data)
-    typer.echo(f"ok    hash: the tensors have sha256 {compressor.fingerprint}")
+    typer.echo(f"ok    hash: the tensors have sha256 {compressor.manifest.tensors_sha256}")
     checks = check(compressor, embeddings)
     for one in checks:
         typer.echo(f"{'ok   ' if one.passed else 'FAIL '} {one.name}: {one.detail}")

@@ -9,6 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.codecs import code_bytes
+from smec.coded import Coded
 from smec.data import Dataset
 from smec.encoder import Encoder, served
 from smec.errors import ConfigError
@@ -47,7 +49,7 @@ def evaluate(
     ----------
     dataset : Dataset
     encoders : sequence of Encoder
-        Compressors and baselines.
+        Compressors and baselines, `Coded` or not.
     dims : sequence of int, optional
         Sizes to score; all that an encoder serves by default.
     split : str
@@ -142,13 +144,15 @@ def _sizes(encoder: Encoder, dims: Sequence[int] | None, dataset: Dataset) -> tu
 def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) -> Result:
     values = task.measure(partial(encoder.encode, dim=dim), partial(encoder.encode_queries, dim=dim))
     headline = values[task.headline]
+    codec = encoder.codecs[dim] if isinstance(encoder, Coded) else None
     return Result(
         method=encoder.name,
         dim=dim,
         metrics=_means(values),
         ci=bootstrap_interval(headline, seed=seed),
         p_vs_full=paired_p_value(headline, full[task.headline], seed=seed),
-        bytes=dim * np.dtype(np.float32).itemsize,
+        codec=codec.name if codec else "float32",
+        bytes=codec.code_bytes if codec else code_bytes("float32", dim),
         fallback=dim in getattr(encoder, "fallbacks", {}),
         per_query=headline,
     )

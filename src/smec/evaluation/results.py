@@ -33,8 +33,10 @@ class Result:
         overlap@10 without.
     p_vs_full : float
         Paired permutation test of the headline metric against the full vectors.
+    codec : str
+        How documents were stored.
     bytes : int
-        Of one float32 vector.
+        Of one document's code.
     fallback : bool
         The compressor's gate gave this size to a baseline.
     per_query : ndarray of shape (q,), float64
@@ -46,6 +48,7 @@ class Result:
     metrics: Mapping[str, float]
     ci: tuple[float, float]
     p_vs_full: float
+    codec: str
     bytes: int
     fallback: bool
     per_query: NDArray[np.float64] = field(repr=False)
@@ -57,6 +60,7 @@ class Result:
             "dim": self.dim,
             **_scores(self.metrics, self.ci),
             "p_vs_full": self.p_vs_full,
+            "codec": self.codec,
             "bytes": self.bytes,
             "fallback": self.fallback,
         }

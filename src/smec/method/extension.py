@@ -15,6 +15,8 @@ import torch
 from smec import __version__
 from smec.artefact import Validation
 from smec.baselines.pca import principal_axes, second_moment
+from smec.calibration import calibrate
+from smec.codecs import EVERY_TIME
 from smec.compressor import CANARY_INPUTS, MEAN, Block, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
@@ -162,7 +164,8 @@ def _assemble(
 ) -> Compressor:
     before = compressor.manifest
     sizes = (before.validation.sizes if before.validation is not None else ()) + validation.sizes
-    fields = before.model_dump(exclude={"blocks", "dims", "input_dim", "tensors_sha256", "format_version"})
+    made = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
+    fields = before.model_dump(exclude=made)
     data = fingerprints(dataset, config)
     extension = {"extended_to": block.dims[0], "config": config.model_dump(mode="json"), "data": data}
     fields |= {
@@ -173,6 +176,11 @@ def _assemble(
     }
     blocks = [compressor.block(dim) for dim in compressor.dims]
     unique = list({id(old): old for old in blocks}.values())
-    return Compressor.assemble(
-        [*unique, block], fields, compressor.tensors[CANARY_INPUTS], compressor.tensors[MEAN]
+    extended = Compressor.assemble(
+        [*unique, block],
+        fields,
+        compressor.tensors[CANARY_INPUTS],
+        compressor.tensors[MEAN],
+        [compressor.codec(known.codec, known.dim) for known in before.codecs],
     )
+    return calibrate(extended, dataset.corpus.vectors, EVERY_TIME, dims=block.dims, seed=config.seed)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from smec import __version__
 from smec.artefact import Validation
 from smec.baselines.pca import mean_direction, principal_axes, second_moment
+from smec.calibration import calibrate
+from smec.codecs import EVERY_TIME
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
@@ -257,7 +259,7 @@ def _assemble(
 ) -> Compressor:
     rows = np.random.default_rng([config.seed, 4]).permutation(len(dataset.corpus))[:CANARIES]
     rows.sort()
-    return Compressor.assemble(
+    compressor = Compressor.assemble(
         blocks,
         {
             "smec_version": __version__,
@@ -273,6 +275,7 @@ def _assemble(
         dataset.corpus.vectors[rows],
         mean_direction(dataset.corpus.vectors),
     )
+    return calibrate(compressor, dataset.corpus.vectors, EVERY_TIME, seed=config.seed)
 
 
 def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from smec.atomic import replacing
+from smec.codecs import code_bytes
 from smec.errors import ArtefactError
 
 FORMAT: Literal["smec-compressor"] = "smec-compressor"
@@ -83,6 +84,31 @@ class Validation(_Record):
     sizes: tuple[SizeMetrics, ...]
 
 
+class CodedScore(_Record):
+    """A size stored by a codec, and what it scored on the held-out data."""
+
+    dim: int
+    codec: str
+    bytes: int
+    score: float
+
+
+class Choice(_Record):
+    """The size and codec that a budget or a target asked for."""
+
+    budget: int | None = None
+    """Most bytes per vector: the best score within them was chosen."""
+    target: float | None = None
+    """Share of the full vectors' score: the fewest bytes that reach it were chosen."""
+    full: float
+    """Score of the full vectors."""
+    chosen: CodedScore
+    met: bool
+    """False: nothing reaches the target, and the best score was chosen."""
+    considered: tuple[CodedScore, ...]
+    """By bytes, ascending."""
+
+
 class Manifest(_Record):
     """Everything in ``config.json``; enough to load, to check and to tell where it came from."""
 
@@ -107,6 +133,7 @@ class Manifest(_Record):
     data: dict[str, str]
     """Name and sha256 fingerprints of corpus, queries and qrels."""
     validation: Validation | None = None
+    choice: Choice | None = None
     libraries: dict[str, str]
     tensors_sha256: str
 
@@ -217,16 +244,17 @@ def _card_table(manifest: Manifest) -> list[str]:
     validation = manifest.validation
     if validation is None:
         return ["The no-harm gate was switched off: nothing was measured.", ""]
+    codec = manifest.training.get("codec") or "float32"
     what = "held-out train queries" if validation.metric == "ndcg@10" else "held-out vectors"
     rows = [
         f"{validation.metric} on {validation.queries} {what} (never the test split):",
         "",
-        "| dims | bytes (float32) | full size | smec [95 % CI] | PCA | truncation | ships |",
+        f"| dims | bytes ({codec}) | full size | smec [95 % CI] | PCA | truncation | ships |",
         "|---|---|---|---|---|---|---|",
     ]
     rows += [
-        f"| {s.dim} | {4 * s.dim} | {s.full:.4f} | {s.smec:.4f} [{s.ci[0]:.4f}, {s.ci[1]:.4f}] "
-        f"| {s.pca:.4f} | {s.truncate:.4f} | {s.method} |"
+        f"| {s.dim} | {code_bytes(codec, s.dim)} | {s.full:.4f} "
+        f"| {s.smec:.4f} [{s.ci[0]:.4f}, {s.ci[1]:.4f}] | {s.pca:.4f} | {s.truncate:.4f} | {s.method} |"
         for s in validation.sizes
     ]
     return [*rows, ""]

@@ -126,6 +126,12 @@ class TrainConfig(_Settings):
     300 queries to fit and one training."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
+    codec: Literal["int8", "int4", "binary"] | None = None
+    """Documents are compared, checked and judged as this code stores them; None: as floats."""
+    budget: int | None = Field(None, ge=1)
+    """Bytes per vector: choose the size and codec that score best within them."""
+    target: float | None = Field(None, gt=0)
+    """Share of the full vectors' score: choose the size and codec that reach it with the fewest bytes."""
     rank: RankConfig = RankConfig()
     distillation: DistillationConfig = DistillationConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -143,6 +149,8 @@ class TrainConfig(_Settings):
             )
         if not self.supervised and self.schedule == "distilled":
             raise ValueError("schedule 'distilled' learns from labels; use 'sequential' or 'joint'")
+        if self.budget is not None and self.target is not None:
+            raise ValueError("a budget or a target, not both")
         if not self.supervised and self.memory.loss == "none":
             raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
         return self

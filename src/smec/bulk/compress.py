@@ -59,7 +59,7 @@ def compress(
     *,
     dim: int | None = None,
     from_dim: int | None = None,
-    codec: str = "float32",
+    codec: str | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Compressed:
@@ -76,11 +76,13 @@ def compress(
         compressed vectors in the place of ``vector``, as ``code`` if they are no floats; ``.npy``
         keeps vectors and ids. A table from ``.npy`` without ids has the row numbers as ids.
     dim : int, optional
-        Size to write; by default the largest served, with ``from_dim`` the smallest.
+        Size to write; by default that of the compressor's `Choice`, else the largest served, with
+        ``from_dim`` the smallest.
     from_dim : int, optional
         The input holds vectors that this compressor has already compressed to this size.
-    codec : str
-        How a vector is stored: "float32", "float16", or one of ``compressor.codecs``.
+    codec : str, optional
+        How a vector is stored, one of ``compressor.codecs``; by default that of the compressor's
+        `Choice` if the size is its own, else "float32".
     force : bool
         Replace ``output`` if it exists.
     progress : callable, optional
@@ -103,6 +105,7 @@ def compress(
     """
     source, output = Path(source), Path(output)
     width, dim = _sizes(compressor, from_dim, dim)
+    codec = codec or _codec(compressor, dim)
     bytes_per_vector = code_bytes(codec, dim)
     stored = compressor.codec(codec, dim)
     output_format = _format(output)
@@ -120,10 +123,17 @@ def compress(
     return Compressed(done, width, dim, codec, input_bytes, bytes_per_vector, output)
 
 
+def _codec(compressor: Compressor, dim: int) -> str:
+    choice = compressor.manifest.choice
+    return choice.chosen.codec if choice is not None and choice.chosen.dim == dim else "float32"
+
+
 def _sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tuple[int, int]:
     """Width of the vectors to read, and of those to write."""
-    dims, name = compressor.dims, compressor.name
+    dims, name, choice = compressor.dims, compressor.name, compressor.manifest.choice
     if from_dim is None:
+        if dim is None and choice is not None:
+            dim = choice.chosen.dim
         return compressor.input_dim, served(dim, dims, name)
     smaller = dims[-1] if dim is None else dim
     return served(from_dim, dims, name), served(smaller, dims, name)

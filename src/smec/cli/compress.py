@@ -26,14 +26,22 @@ def compress(
         Path, typer.Option("--output", "-o", help="File to write: .parquet, .arrow/.feather/.ipc or .npy.")
     ],
     dim: Annotated[
-        int | None, typer.Option(help="Size to write. Default: the largest; with --from-dim the smallest.")
+        int | None,
+        typer.Option(
+            help="Size to write. Default: what MODEL's budget or target chose, else the largest; with "
+            "--from-dim the smallest."
+        ),
     ] = None,
     from_dim: Annotated[
         int | None, typer.Option(help="The input was already compressed to this size by MODEL.")
     ] = None,
     codec: Annotated[
-        str, typer.Option(help="How a vector is stored: float32, float16, or what MODEL is calibrated for.")
-    ] = "float32",
+        str | None,
+        typer.Option(
+            help="How a vector is stored: float32, float16, or what MODEL is calibrated for. Default: what "
+            "MODEL's budget or target chose for that size, else float32."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

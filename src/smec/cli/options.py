@@ -30,6 +30,20 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output if it e
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
+def parse_bytes(text: str) -> int:
+    """``"64B"`` or ``"64"`` as 64.
+
+    Raises
+    ------
+    ConfigError
+        Not a whole number of bytes from 1 up.
+    """
+    number = text.strip().removesuffix("B")
+    if not (number.isascii() and number.isdecimal() and int(number) > 0):
+        raise ConfigError(f"budget: {text!r} is not a number of bytes; write it as 64B")
+    return int(number)
+
+
 def parse_dims(text: str) -> tuple[int, ...]:
     """``"384,192"`` as ``(384, 192)``.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from smec.artefact import Validation
+    from smec.artefact import Choice, CodedScore, Validation
     from smec.compressor import Compressor
     from smec.evaluation.results import Evaluation, Result
 
@@ -44,19 +44,68 @@ def print_outcome(compressor: Compressor) -> None:
     if validation is None:
         typer.echo("the no-harm gate was switched off: nothing was measured")
     else:
-        print_validation(validation)
+        print_validation(validation, compressor.manifest.training.get("codec") or "float32")
     for dim, method in compressor.fallbacks.items():
         typer.echo(f"warning: size {dim} is {method}: training was not surely better there", err=True)
+    if compressor.manifest.choice is not None:
+        print_choice(compressor.manifest.choice)
 
 
-def print_validation(validation: Validation) -> None:
+def print_choice(choice: Choice) -> None:
+    """What a budget or a target led to: the best of every number of bytes, and why the chosen one."""
+    front: list[CodedScore] = []
+    for one in choice.considered:
+        if not front or one.score > front[-1].score:
+            front.append(one)
+    rows = [
+        [
+            str(one.bytes),
+            str(one.dim),
+            one.codec,
+            f"{one.score:.4f}",
+            f"{100 * one.score / choice.full:.1f} %",
+            "chosen" if one == choice.chosen else "",
+        ]
+        for one in front
+    ]
+    count = len(choice.considered)
+    typer.echo(f"{count} combinations of size and codec were scored; each of these beats all of fewer bytes")
+    print_table(["bytes", "dim", "codec", "score", "of full", ""], [rows])
+    chosen = choice.chosen
+    if not choice.met:
+        typer.echo(f"warning: {unmet(choice)}", err=True)
+    elif choice.target is not None:
+        typer.echo(
+            f"chosen: {chosen.dim} dims as {chosen.codec}, {chosen.bytes} bytes: the fewest that reach "
+            f"{100 * choice.target:.1f} % of the full vectors' {choice.full:.4f}"
+        )
+    else:
+        typer.echo(
+            f"chosen: {chosen.dim} dims as {chosen.codec}, {chosen.bytes} bytes: scores best within "
+            f"{choice.budget} bytes"
+        )
+
+
+def unmet(choice: Choice) -> str:
+    """That no size and codec reaches the target, and how near the best one comes."""
+    chosen = choice.chosen
+    return (
+        f"target {choice.target}: nothing reaches it; the nearest, {chosen.dim} dims as {chosen.codec}, "
+        f"keeps {chosen.score / choice.full:.4f}"
+    )
+
+
+def print_validation(validation: Validation, codec: str) -> None:
     """One row per size: its scores beside the full vectors' and the baselines', and what it ships."""
+    from smec.codecs import code_bytes
+
     what = "train queries" if validation.metric == "ndcg@10" else "vectors"
-    typer.echo(f"{validation.metric} on {validation.queries} held-out {what}")
+    stored = "" if codec == "float32" else f", stored as {codec}"
+    typer.echo(f"{validation.metric} on {validation.queries} held-out {what}{stored}")
     rows = [
         [
             str(size.dim),
-            str(FLOAT_BYTES * size.dim),
+            str(code_bytes(codec, size.dim)),
             f"{size.full:.4f}",
             _with_interval(size.smec, size.ci),
             f"{size.pca:.4f}",

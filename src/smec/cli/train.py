@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smec.cli.options import AsJson, ConfigFile, DatasetFolder, Force, Output, Seed, Strict, parse_dims
-from smec.cli.tables import print_outcome
+from smec.cli.options import (
+    AsJson,
+    ConfigFile,
+    DatasetFolder,
+    Force,
+    Output,
+    Seed,
+    Strict,
+    parse_bytes,
+    parse_dims,
+)
+from smec.cli.tables import print_outcome, unmet
 from smec.errors import GateError
 
 if TYPE_CHECKING:
@@ -29,6 +39,20 @@ def train(
     unsupervised: Annotated[
         bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
     ] = False,
+    codec: Annotated[
+        str | None,
+        typer.Option(help="Train for vectors that are stored as int8, int4 or binary. Default: as floats."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Choose the size and codec that score best in so many bytes per vector: 64B."),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Choose the size and codec of fewest bytes that keep this share of the score: 0.99."
+        ),
+    ] = None,
     config: ConfigFile = None,
     seed: Seed = None,
     resume: Annotated[
@@ -55,6 +79,9 @@ def train(
         supervised=False if unsupervised else None,
         file=config,
         dims=None if dims is None else parse_dims(dims),
+        codec=codec,
+        budget=None if budget is None else parse_bytes(budget),
+        target=target,
         seed=seed,
     )
     began = time.monotonic()
@@ -66,9 +93,8 @@ def train(
     finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
     if not as_json:
         typer.echo(f"next:  smec evaluate {dataset} --model {output}")
-        typer.echo(
-            f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet --dim {compressor.dims[-1]}"
-        )
+        size = "" if compressor.manifest.choice is not None else f" --dim {compressor.dims[-1]}"
+        typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}")
 
 
 def checkpoint_folder(output: Path) -> Path:
@@ -84,13 +110,16 @@ def finish(
     Raises
     ------
     GateError
-        ``strict``, and a size fell back to a baseline: nothing is written.
+        ``strict``, and a size fell back to a baseline or a target is missed: nothing is written.
     """
     if strict and compressor.fallbacks:
         sizes = ", ".join(f"{dim} ({method})" for dim, method in compressor.fallbacks.items())
         raise GateError(
             f"{output}: not written: sizes not better than a baseline: {sizes}; --strict forbids it"
         )
+    choice = compressor.manifest.choice
+    if strict and choice is not None and not choice.met:
+        raise GateError(f"{output}: not written: {unmet(choice)}; --strict forbids it")
     compressor.save(output, force=force)
     if as_json:
         typer.echo(json.dumps(summary(compressor, output, seconds)))
@@ -101,11 +130,12 @@ def finish(
 
 def summary(compressor: Compressor, output: Path, seconds: float) -> dict[str, object]:
     """Return the JSON of ``smec train`` and ``smec extend``."""
-    validation = compressor.manifest.validation
+    validation, choice = compressor.manifest.validation, compressor.manifest.choice
     return {
         "model": str(output),
         "dims": list(compressor.dims),
         "validation": None if validation is None else validation.model_dump(mode="json"),
+        "choice": None if choice is None else choice.model_dump(mode="json"),
         "fallbacks": dict(compressor.fallbacks),
         "seconds": round(seconds, 3),
     }

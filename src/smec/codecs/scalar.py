@@ -18,6 +18,7 @@ from smec.codecs.quantizers import faiss, fill, numbers
 from smec.errors import ConfigError
 from smec.vectors import Float32Array
 
+STEPS = {"int8": 255, "int4": 15}
 CLIPPED = {"int8": 0.0005, "int4": 0.005}
 """Share of a dimension's numbers that is clipped at each end: rare numbers would coarsen all steps."""
 

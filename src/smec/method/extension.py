@@ -105,7 +105,7 @@ def extend(
         "pca": axes.astype(np.float32),
         "truncate": np.eye(smallest, dim, dtype=np.float32),
     }
-    measured = measure({dim: _candidates(dataset, stored, heads, dim)}, held_out)
+    measured = measure({dim: _candidates(dataset, stored, heads, dim)}, held_out, config.codec)
     validation = judge(measured, held_out.metric, enabled=config.validation.gate)
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])

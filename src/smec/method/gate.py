@@ -54,18 +54,21 @@ class Measured:
     rivals: Mapping[str, Scores]
 
 
-def measure(candidates: Mapping[int, Candidates], held_out: HeldOut) -> dict[int, Measured]:
-    """Score every size, dim -> its `Candidates`, on the held-out data."""
+def measure(
+    candidates: Mapping[int, Candidates], held_out: HeldOut, codec: str | None = None
+) -> dict[int, Measured]:
+    """Score every size, dim -> its `Candidates`, on the held-out data, all stored by the same codec."""
     full = held_out.full()
-    return {dim: _measure_size(of_size, held_out, full) for dim, of_size in candidates.items()}
+    return {dim: _measure_size(of_size, held_out, full, codec) for dim, of_size in candidates.items()}
 
 
-def _measure_size(candidates: Candidates, held_out: HeldOut, full: Scores) -> Measured:
-    rivals = {name: held_out.scores(matrix) for name, matrix in candidates.rivals.items()}
-    fallbacks = rivals
-    if candidates.fallbacks is not candidates.rivals:
-        fallbacks = {name: held_out.scores(matrix) for name, matrix in candidates.fallbacks.items()}
-    return Measured(full, held_out.scores(candidates.smec), fallbacks, rivals)
+def _measure_size(candidates: Candidates, held_out: HeldOut, full: Scores, codec: str | None) -> Measured:
+    def scores(matrices: Mapping[str, Float32Array]) -> dict[str, Scores]:
+        return {name: held_out.scores(matrix, codec) for name, matrix in matrices.items()}
+
+    rivals = scores(candidates.rivals)
+    fallbacks = rivals if candidates.fallbacks is candidates.rivals else scores(candidates.fallbacks)
+    return Measured(full, held_out.scores(candidates.smec, codec), fallbacks, rivals)
 
 
 def joined(folds: Sequence[Mapping[int, Measured]]) -> dict[int, Measured]:

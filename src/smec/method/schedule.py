@@ -126,7 +126,8 @@ class Schedule:
 
         def score(parameters: Any) -> float:
             matrix = (before @ stage.matrix(parameters)).numpy()
-            values = [self._held_out.scores(matrix[:, :size]).mean() for size in stage.plan.served]
+            scored = (self._held_out.scores(matrix[:, :d], stage.codec(d)) for d in stage.plan.served)
+            values = [scores.mean() for scores in scored]
             return float(sum(values) / len(values))
 
         def on_check() -> None:

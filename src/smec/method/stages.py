@@ -16,6 +16,7 @@ from smec.config import TrainConfig
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic
 from smec.losses.similarity import absolute_difference, listwise_kl
+from smec.losses.straight_through import straight_through
 from smec.method.agreement import FEWEST
 from smec.method.memory import CrossBatchMemory
 from smec.method.selection import column_order, training_mask
@@ -194,14 +195,22 @@ class Stage:
         total = torch.zeros(())
         queries = project(self._queries[batch.queries])
         documents = project(self._documents[batch.documents])
-        for q, d in zip(queries, documents, strict=True):
+        for size, q, d in zip(self.plan.sizes, queries, documents, strict=True):
             anchors = d[self._anchors(batch)] if teacher is not None else d[:0]
-            scores = torch.cat([q, anchors]) @ d.T
+            scores = torch.cat([q, anchors]) @ self._stored(d, size).T
             total = total + loss(scores[:count], batch.grades, rank.temperature)
             if teacher is not None:
                 student = _without_own(scores, count, self._anchors(batch))
                 total = total + distillation.weight * listwise_kl(student, teacher, distillation.temperature)
         return total
+
+    def codec(self, size: int) -> str | None:
+        """What vectors of a size are stored by; the full size that only teaches stays as it is."""
+        return self._config.codec if size in (self._config.dims or ()) else None
+
+    def _stored(self, documents: Tensor, size: int) -> Tensor:
+        codec = self.codec(size)
+        return documents if codec is None else straight_through(documents, codec)
 
     def _teacher(self, batch: Batch) -> Tensor | None:
         if self._taught is None:
@@ -228,8 +237,8 @@ class Stage:
         small_anchors = project(torch.cat([self._queries[batch.queries], self._documents[anchors]]))
         small_rows = project(self._documents[rows])
         parts = []
-        for anchor, row in zip(small_anchors, small_rows, strict=True):
-            student = (anchor @ row.T).gather(1, places)
+        for size, anchor, row in zip(self.plan.sizes, small_anchors, small_rows, strict=True):
+            student = (anchor @ self._stored(row, size).T).gather(1, places)
             if memory.loss == "listwise":
                 parts.append(listwise_kl(student, teacher, memory.temperature))
             else:

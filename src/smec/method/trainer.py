@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from smec import __version__
-from smec.artefact import Validation
+from smec.artefact import Choice, Validation
 from smec.baselines.pca import mean_direction, principal_axes, second_moment
 from smec.calibration import calibrate
-from smec.codecs import EVERY_TIME
+from smec.codecs import EVERY_TIME, code_bytes
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.encoder import check_dims, default_dims
-from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, Measured, joined, judge, measure
-from smec.method.schedule import OnProgress, Schedule
-from smec.method.stages import plan_stages
+from smec.method.choice import choose, combinations
+from smec.method.folds import Start, average, number_of_folds, train_part
+from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, joined, judge
+from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
-from smec.training.pool import FEWEST_QUERIES, Pool, build_pool
-from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 CANARIES = 16
-
-FEW = 500
-"""Judged train queries below which one held-out part of them cannot tell a gain from luck."""
 
 
 def train(
@@ -85,15 +78,19 @@ def train(
     )
     sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
+    for dim in sizes if config.codec is not None else ():
+        code_bytes(str(config.codec), dim)  # says which size it cannot pack
     data = fingerprints(dataset, config)
+    searched = config.budget is not None or config.target is not None
+    stored = combinations(config, sizes, len(dataset.corpus)) if searched else []
     moment = second_moment(dataset.corpus.vectors)
-    folds = _folds(dataset, config)
+    folds = number_of_folds(dataset, config)
     # Each training would turn its columns otherwise, and their mean would mean nothing.
     alike = config if folds == 1 else config.model_copy(update={"turned": False})
-    start = _Start(alike, sizes, principal_axes(moment), moment)
+    start = Start(alike, sizes, principal_axes(moment), moment)
     states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
     parts = [
-        _train_part(dataset, start, state, (fold, folds), resume, progress)
+        train_part(dataset, start, state, (fold, folds), resume, progress)
         for fold, state in enumerate(states)
     ]
     validation = judge(
@@ -102,21 +99,14 @@ def train(
         enabled=config.validation.gate,
         doubt=DOUBT if folds == 1 else DOUBT_OF_FOLDS,
     )
-    candidates = start.candidates(_average(parts))
+    candidates = start.candidates(average(parts))
     blocks = _blocks(candidates, validation, parts[0].heads)
     stages = [stage for part in parts for stage in part.stages]
-    compressor = _assemble(dataset, config, blocks, validation, stages, data)
+    choice = choose(dataset, start, parts, validation, stored) if searched else None
+    compressor = _assemble(dataset, config, blocks, validation, choice, stages, data)
     for state in states:
         state.discard()
     return compressor
-
-
-def _folds(dataset: Dataset, config: TrainConfig) -> int:
-    """How many trainings to average: several where the labels are few, and layers can be averaged."""
-    if not config.supervised or config.layers == "fresh":
-        return 1
-    judged = len(dataset.judged("train"))
-    return min(config.validation.folds, judged // 2) if FEWEST_QUERIES <= judged < FEW else 1
 
 
 def _checkpoint(path: str | Path | None, fold: int, config: TrainConfig, data: dict[str, str]) -> Checkpoint:
@@ -125,98 +115,6 @@ def _checkpoint(path: str | Path | None, fold: int, config: TrainConfig, data: d
         return Checkpoint(None, identity)
     file = Path(path)
     return Checkpoint(file.with_name(f"{file.name}-{fold}") if fold else file, identity)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What all folds begin with."""
-
-    config: TrainConfig
-    sizes: tuple[int, ...]
-    axes: NDArray[np.float64]
-    moment: NDArray[np.float64]
-
-    def candidates(self, matrices: Mapping[int, Float32Array]) -> dict[int, Candidates]:
-        """For each size the learned matrix, and PCA and truncation beside it."""
-        baselines = {
-            "pca": self.axes.astype(np.float32),
-            "truncate": np.eye(len(self.axes), dtype=np.float32),
-        }
-        return {dim: _candidates(dim, matrices[dim], baselines) for dim in self.sizes}
-
-    def schedule(self, pool: Pool, held_out: HeldOut, fold: tuple[int, int]) -> Schedule:
-        """The stages, from the principal axes, tempered, or from the given coordinates."""
-        plans = plan_stages(self.config, len(self.axes), self.sizes, len(pool.queries))
-        scale, basis = np.ones(len(self.axes)), np.eye(len(self.axes))
-        if self.config.start == "pca":
-            energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
-            scale = (np.maximum(energy, 1e-9) / energy[0]) ** (-self.config.tempering / 2)
-            basis = self.axes
-        start = np.diag(scale)[:, : plans[0].columns]
-        return Schedule(
-            plans,
-            self.config,
-            pool,
-            held_out,
-            torch.from_numpy(basis.astype(np.float32)),
-            torch.from_numpy(start.astype(np.float32)),
-            fold,
-        )
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one training made, and how it scored on what it did not see."""
-
-    matrices: dict[int, Float32Array]
-    heads: list[Float32Array]
-    stages: list[dict[str, Any]]
-    measured: dict[int, Measured]
-    metric: str
-
-
-def _train_part(
-    dataset: Dataset,
-    start: _Start,
-    state: Checkpoint,
-    fold: tuple[int, int],
-    resume: bool,
-    progress: OnProgress | None,
-) -> _Part:
-    config = start.config
-    pool = build_pool(
-        dataset,
-        supervised=config.supervised,
-        seed=config.seed,
-        limit=config.pool,
-        validation=config.validation,
-        fold=fold if fold[1] > 1 else None,
-    )
-    held_out = HeldOut(dataset, pool)
-    schedule = start.schedule(pool, held_out, fold)
-    learned = schedule.run(state, resume=resume, progress=progress)
-    nested = config.layers == "nested"
-    folded = [np.ascontiguousarray(matrix.numpy()) for matrix in schedule.folded(learned)]
-    matrices = {dim: folded[0 if nested else n][:, :dim] for n, dim in enumerate(start.sizes)}
-    return _Part(
-        matrices=matrices,
-        heads=[] if nested else [layer.numpy() for layer in learned.layers],
-        stages=learned.stages,
-        measured=measure(start.candidates(matrices), held_out),
-        metric=held_out.metric,
-    )
-
-
-def _average(parts: list[_Part]) -> dict[int, Float32Array]:
-    """Mean matrix per size: the trainings began alike, so their columns mean the same."""
-    if len(parts) == 1:
-        return parts[0].matrices
-    return {dim: np.mean([part.matrices[dim] for part in parts], axis=0) for dim in parts[0].matrices}
-
-
-def _candidates(dim: int, smec: Float32Array, baselines: Mapping[str, Float32Array]) -> Candidates:
-    matrices = {name: matrix[:, :dim] for name, matrix in baselines.items()}
-    return Candidates(smec=smec, fallbacks=matrices, rivals=matrices)
 
 
 def _blocks(
@@ -254,6 +152,7 @@ def _assemble(
     config: TrainConfig,
     blocks: list[Block],
     validation: Validation,
+    choice: Choice | None,
     stages: list[dict[str, Any]],
     data: dict[str, str],
 ) -> Compressor:
@@ -270,12 +169,18 @@ def _assemble(
             "stages": tuple(stages),
             "data": data,
             "validation": validation,
+            "choice": choice,
             "libraries": libraries(),
         },
         dataset.corpus.vectors[rows],
         mean_direction(dataset.corpus.vectors),
     )
-    return calibrate(compressor, dataset.corpus.vectors, EVERY_TIME, seed=config.seed)
+    vectors = dataset.corpus.vectors
+    calibrated = calibrate(compressor, vectors, EVERY_TIME, seed=config.seed)
+    if choice is None or choice.chosen.codec in calibrated.codecs[choice.chosen.dim]:
+        return calibrated
+    chosen = choice.chosen
+    return calibrate(calibrated, vectors, [chosen.codec], dims=[chosen.dim], seed=config.seed)
 
 
 def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:

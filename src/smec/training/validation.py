@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.codecs import fit_codec
 from smec.data import Dataset
 from smec.evaluation.metrics import Scorer
 from smec.evaluation.neighbours import overlap, without_own
@@ -56,9 +57,16 @@ class HeldOut:
         """Scores of the full vectors, one per held-out query."""
         return self.scores_of(self.documents, self.queries)
 
-    def scores(self, matrix: FloatArray) -> NDArray[np.float64]:
-        """Scores of the vectors ``normalise(x @ matrix)``, matrix of shape (D, d), one per query."""
-        return self.scores_of(normalise(self.documents @ matrix), normalise(self.queries @ matrix))
+    def scores(self, matrix: FloatArray, codec: str | None = None) -> NDArray[np.float64]:
+        """Scores of the vectors ``normalise(x @ matrix)``, matrix of shape (D, d), one per query.
+
+        Documents are what a codec of this name, calibrated on them, makes of them.
+        """
+        documents, queries = normalise(self.documents @ matrix), normalise(self.queries @ matrix)
+        if codec is not None:
+            stored = fit_codec(codec, documents)
+            documents = stored.decode(stored.encode(documents))
+        return self.scores_of(documents, queries)
 
     def scores_of(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
         """Scores of what `documents` and `queries` became, unit rows in their order, one per query."""

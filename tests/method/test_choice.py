@@ -1,0 +1,159 @@
+"""Training for a code, and choosing what to store for a budget or a target."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.cells import parted
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from smec import Compressor, TrainConfig, compress, evaluate, extend, train
+from smec.artefact import Choice
+from smec.cli.main import app
+from smec.codecs import code_bytes, fit_codec
+from smec.coded import coded
+from smec.config import build_config
+from smec.demo import demo_dataset, demo_folder
+from smec.errors import ConfigError
+from smec.losses.straight_through import TRAINABLE, straight_through
+from training_data import short, small_dataset
+
+
+@cache
+def trained(**fields: Any) -> Compressor:
+    return train(small_dataset(), config=short(**{"dims": (48, 24), **fields}))
+
+
+def choice(**fields: Any) -> Choice:
+    found = trained(**fields).manifest.choice
+    assert found is not None
+    return found
+
+
+@given(st.sampled_from(TRAINABLE), st.integers(2, 40))
+def test_what_training_sees_is_what_the_codec_stores(codec: str, seed: int) -> None:
+    rows = np.random.default_rng(seed).standard_normal((400, 16)).astype(np.float32)
+    stored = fit_codec(codec, rows)
+    seen = straight_through(torch.from_numpy(rows), codec).numpy()
+    # Quantiles and medians are interpolated in one of them, and not in the other.
+    assert np.abs(seen - stored.decode(stored.encode(rows))).mean() < 0.02
+    assert len(np.unique(seen[:, 0].round(4))) <= {"int8": 256, "int4": 16, "binary": 2}[codec]
+
+
+@pytest.mark.parametrize("codec", TRAINABLE)
+def test_its_gradient_is_that_of_the_vectors(codec: str) -> None:
+    rows = torch.randn(50, 8, requires_grad=True)
+    weights = torch.randn(50, 8)
+    (straight_through(rows, codec) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    assert rows.grad is not None and torch.allclose(rows.grad, weights)
+
+
+def test_training_for_bits_gives_better_bits() -> None:
+    dataset = parted(demo_dataset())
+    scores = {}
+    for codec in (None, "binary"):
+        model = train(dataset, config=build_config(codec=codec, dims=(48, 24), seed=0))
+        results = evaluate(dataset, [coded(model, "binary", dataset.corpus.vectors)]).results
+        assert [result.bytes for result in results] == [6, 3]
+        scores[codec] = sum(result.metrics["nDCG@10"] for result in results) / 2
+    assert scores["binary"] > scores[None] + 0.01
+
+
+def test_the_gate_measures_the_code_that_is_trained_for() -> None:
+    as_floats, as_bits = (trained(**fields).manifest.validation for fields in ({}, {"codec": "binary"}))
+    assert as_floats is not None and as_bits is not None
+    for floats, bits in zip(as_floats.sizes, as_bits.sizes, strict=True):
+        assert floats.full == bits.full  # full vectors are always floats
+        assert bits.pca < floats.pca
+
+
+def test_a_size_that_the_code_cannot_pack_is_refused_before_training() -> None:
+    with pytest.raises(ConfigError, match="binary: packs eight dims a byte, so it cannot store 12 dims"):
+        train(small_dataset(), config=short(codec="binary"))
+
+
+def test_a_budget_takes_the_best_within_it() -> None:
+    found = choice(budget=24)
+    assert found.met and found.chosen.bytes <= 24
+    assert {one.codec for one in found.considered} >= {"binary", "int4", "int8", "pq8", "rabitq"}
+    for one in found.considered:
+        assert one.bytes == code_bytes(one.codec, one.dim) <= 24
+        assert one.score <= found.chosen.score
+
+
+def test_a_target_takes_the_fewest_bytes_that_reach_it() -> None:
+    found = choice(target=0.8)
+    assert found.met and found.chosen.score >= 0.8 * found.full
+    assert all(one.score < 0.8 * found.full for one in found.considered if one.bytes < found.chosen.bytes)
+    assert found.chosen.bytes < 4 * 24
+
+
+def test_a_target_that_nothing_reaches_says_so() -> None:
+    found = choice(target=3.0)
+    assert not found.met and found.chosen.score == max(one.score for one in found.considered)
+
+
+def test_the_chosen_code_is_calibrated_and_the_default(tmp_path: Path) -> None:
+    model, chosen = trained(budget=12), choice(budget=12).chosen
+    np.save(tmp_path / "in.npy", small_dataset().corpus.vectors[:20])
+    done = compress(model, tmp_path / "in.npy", tmp_path / "out.npy")
+    assert (done.dim, done.codec, done.bytes_per_vector) == (chosen.dim, chosen.codec, chosen.bytes)
+    other = 24 if chosen.dim == 48 else 48
+    assert compress(model, tmp_path / "in.npy", tmp_path / "other.npy", dim=other).codec == "float32"
+
+
+def test_only_the_code_that_is_trained_for_is_a_choice() -> None:
+    assert {one.codec for one in choice(budget=12, codec="int4").considered} == {"int4"}
+
+
+def test_a_budget_that_nothing_fits_names_the_smallest() -> None:
+    message = "budget: nothing fits into 2 bytes; the smallest is 24 dims as binary, 3 bytes"
+    with pytest.raises(ConfigError, match=message):
+        train(small_dataset(), config=short(dims=(48, 24), budget=2))
+
+
+def test_a_budget_and_a_target_contradict_each_other() -> None:
+    with pytest.raises(ConfigError, match="a budget or a target, not both"):
+        build_config(budget=3, target=0.5)
+
+
+def test_an_extended_compressor_keeps_its_codecs() -> None:
+    model = extend(trained(budget=12), small_dataset(), 8)
+    assert model.codecs[8] == ("float32", "float16", "int8", "int4", "binary")
+    assert {dim: model.codecs[dim] for dim in (48, 24)} == dict(trained(budget=12).codecs)
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    settings = short(dims=(48, 24)).model_dump(include={"dims", "optimiser", "validation", "memory"})
+    (tmp_path / "short.json").write_text(json.dumps(settings))
+
+    def run(name: str, *options: str) -> tuple[int, str, str]:
+        with demo_folder() as folder:
+            arguments = ["train", str(folder), "-o", str(tmp_path / name)]
+            found = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "short.json"), *options])
+        return found.exit_code, found.stdout, found.stderr
+
+    exit_code, out, _ = run("model", "--budget", "16B")
+    assert exit_code == 0 and "chosen: " in out and "scores best within 16 bytes" in out
+    loaded = Compressor.load(tmp_path / "model").manifest
+    assert loaded.choice is not None and TrainConfig.model_validate(loaded.training).budget == 16
+
+    exit_code, out, error = run("missed", "--target", "2", "--strict")
+    assert (exit_code, out) == (3, "") and "target 2.0: nothing reaches it; the nearest, " in error
+    assert not (tmp_path / "missed").exists()
+
+    for options, message in (
+        (("--budget", "lots"), "budget: 'lots' is not a number of bytes; write it as 64B"),
+        (("--budget", "1B"), "budget: nothing fits into 1 bytes"),
+        (("--codec", "pq8"), "codec: Input should be 'int8', 'int4' or 'binary'"),
+    ):
+        exit_code, out, error = run("none", *options)
+        assert (exit_code, out) == (2, "") and message in error and error.count("\n") == 1

@@ -96,7 +96,7 @@ def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
     scores = {"ndcg@10", "recall@100", "mrr@10", "map", "ci"}
     assert set(record["full"]) == scores
     two, one = record["results"]
-    assert set(two) == scores | {"method", "dim", "p_vs_full", "codec", "bytes", "fallback"}
+    assert set(two) == scores | {"method", "dim", "p_vs_full", "codec", "bytes", "rescored", "fallback"}
     assert (two["method"], two["dim"], two["bytes"], two["fallback"]) == ("smec:out", 2, 8, False)
     assert (one["dim"], one["bytes"], one["fallback"]) == (1, 4, True)
     low, high = two["ci"]

@@ -14,8 +14,10 @@ from smec.cli.options import AsJson, DatasetFolder, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from smec.coded import Coded
     from smec.compressor import Compressor
     from smec.data import Dataset
+    from smec.evaluation.rescoring import Rescored
 
 
 def evaluate(
@@ -43,6 +45,13 @@ def evaluate(
             "left out."
         ),
     ] = "float32",
+    rescore: Annotated[
+        str | None,
+        typer.Option(
+            help="Put candidates of smaller codes in order by a size and codec of the model: 384:int8."
+        ),
+    ] = None,
+    oversample: Annotated[int, typer.Option(help="Candidates per result, with --rescore.", min=1)] = 10,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
     as_json: AsJson = False,
 ) -> None:
@@ -63,14 +72,17 @@ def evaluate(
     opened = Dataset.open(dataset)
     _check_widths(compressors, opened)
     sizes = asked or _default_sizes(compressors, opened)
+    finer = None if rescore is None else _size_and_codec(rescore)
+    fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
     names = [name.strip() for name in baselines.split(",") if name.strip()]
-    fitted = [fit_baseline(name, opened, sizes) for name in names]
+    fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
     stored = [
-        coded(encoder, name.strip(), opened.corpus.vectors, asked)
+        coded(encoder, name.strip(), opened.corpus.vectors, asked or sizes if encoder in fitted else asked)
         for encoder in (*compressors, *fitted)
         for name in codec.split(",")
     ]
-    evaluation = score(opened, stored, split=split)
+    second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
+    evaluation = score(opened, [*stored, *second], split=split)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return
@@ -79,6 +91,29 @@ def evaluate(
     of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
     typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
     print_evaluation(evaluation, opened.dim)
+
+
+def _size_and_codec(text: str) -> tuple[int, str]:
+    size, _, codec = text.partition(":")
+    dims = parse_dims(size)
+    if len(dims) != 1:
+        raise ConfigError(f"rescore: {text!r} is not one size and codec; write it as 384:int8")
+    return dims[0], codec or "float32"
+
+
+def _two_stage(
+    stored: Sequence[Coded], dim: int, codec: str, oversample: int, dataset: Dataset
+) -> list[Rescored]:
+    from smec.codecs import code_bytes
+    from smec.coded import coded
+    from smec.evaluation.rescoring import Rescored
+
+    limit = code_bytes(codec, dim)
+    smaller = [one for one in stored if any(code.code_bytes < limit for code in one.codecs.values())]
+    if not smaller:
+        raise ConfigError(f"rescore: no code is smaller than {dim} dims as {codec}, {limit} bytes")
+    fine = {one.encoder: coded(one.encoder, codec, dataset.corpus.vectors, [dim]) for one in smaller}
+    return [Rescored(one, fine[one.encoder], dim, oversample) for one in smaller]
 
 
 def _check_widths(compressors: Sequence[Compressor], dataset: Dataset) -> None:

@@ -143,7 +143,7 @@ def _row(result: Result, full: Mapping[str, float], shown: Sequence[str]) -> lis
     headline = shown[0]
     value, reference = result.metrics[headline], full[headline]
     return [
-        f"{result.method} (fallback)" if result.fallback else result.method,
+        _named(result),
         str(result.dim),
         result.codec,
         str(result.bytes),
@@ -152,6 +152,12 @@ def _row(result: Result, full: Mapping[str, float], shown: Sequence[str]) -> lis
         *(f"{result.metrics[name]:.4f}" for name in shown[1:]),
         f"{result.p_vs_full:.4f}",
     ]
+
+
+def _named(result: Result) -> str:
+    name = f"{result.method} (fallback)" if result.fallback else result.method
+    fine = result.rescored
+    return name if fine is None else f"{name}, {fine.oversample}x rescored by {fine.dim} {fine.codec}"
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:

@@ -17,7 +17,8 @@ from smec.errors import ConfigError
 from smec.evaluation.intervals import bootstrap_interval, paired_p_value
 from smec.evaluation.metrics import Scorer
 from smec.evaluation.neighbours import overlap, without_own
-from smec.evaluation.results import RETRIEVAL, Evaluation, Result
+from smec.evaluation.rescoring import Rescored
+from smec.evaluation.results import RETRIEVAL, Evaluation, Rescoring, Result
 from smec.evaluation.search import search_blocks, trec_tie_order
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
 
@@ -49,7 +50,7 @@ def evaluate(
     ----------
     dataset : Dataset
     encoders : sequence of Encoder
-        Compressors and baselines, `Coded` or not.
+        Compressors and baselines, `Coded`, `Rescored` or neither.
     dims : sequence of int, optional
         Sizes to score; all that an encoder serves by default.
     split : str
@@ -108,9 +109,15 @@ class _Task:
     search: _Search
     score: Callable[[IntArray, Float32Array], PerQuery]
     headline: str
+    wanted: int = NEIGHBOURS
+    """Results that the headline metric looks at."""
 
-    def measure(self, encode: Encode, encode_queries: Encode) -> PerQuery:
-        return self.score(*self.search.run(encode, encode_queries))
+    def measure(self, encode: Encode, encode_queries: Encode, rescored: Rescored | None = None) -> PerQuery:
+        rows, scores = self.search.run(encode, encode_queries)
+        if rescored is not None:
+            search = self.search
+            rows, scores = rescored.reorder(search.corpus, search.queries, rows, scores, self.wanted)
+        return self.score(rows, scores)
 
 
 def _retrieval(dataset: Dataset, split: str) -> _Task:
@@ -142,9 +149,12 @@ def _sizes(encoder: Encoder, dims: Sequence[int] | None, dataset: Dataset) -> tu
 
 
 def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) -> Result:
-    values = task.measure(partial(encoder.encode, dim=dim), partial(encoder.encode_queries, dim=dim))
+    rescored = encoder if isinstance(encoder, Rescored) else None
+    encode, encode_queries = partial(encoder.encode, dim=dim), partial(encoder.encode_queries, dim=dim)
+    values = task.measure(encode, encode_queries, rescored)
     headline = values[task.headline]
-    codec = encoder.codecs[dim] if isinstance(encoder, Coded) else None
+    stored = rescored.coarse if rescored is not None else encoder
+    codec = stored.codecs[dim] if isinstance(stored, Coded) else None
     return Result(
         method=encoder.name,
         dim=dim,
@@ -153,9 +163,15 @@ def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) 
         p_vs_full=paired_p_value(headline, full[task.headline], seed=seed),
         codec=codec.name if codec else "float32",
         bytes=codec.code_bytes if codec else code_bytes("float32", dim),
+        rescored=None if rescored is None else _stage(rescored),
         fallback=dim in getattr(encoder, "fallbacks", {}),
         per_query=headline,
     )
+
+
+def _stage(rescored: Rescored) -> Rescoring:
+    codec = rescored.fine.codecs[rescored.dim].name
+    return Rescoring(rescored.dim, codec, rescored.code_bytes, rescored.oversample)
 
 
 def _means(values: PerQuery) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,26 @@ AGREEMENT = {"overlap@10": "overlap@10"}
 """The same for an evaluation without judgements."""
 
 _KEYS = RETRIEVAL | AGREEMENT
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """The second stage of a search.
+
+    Parameters
+    ----------
+    dim : int
+    codec : str
+    bytes : int
+        Of one document's finer code, which is stored beside the first.
+    oversample : int
+        Candidates per result.
+    """
+
+    dim: int
+    codec: str
+    bytes: int
+    oversample: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +56,9 @@ class Result:
     codec : str
         How documents were stored.
     bytes : int
-        Of one document's code.
+        Of one document's code, the one that is searched.
+    rescored : Rescoring or None
+        What put the candidates in order.
     fallback : bool
         The compressor's gate gave this size to a baseline.
     per_query : ndarray of shape (q,), float64
@@ -50,6 +72,7 @@ class Result:
     p_vs_full: float
     codec: str
     bytes: int
+    rescored: Rescoring | None
     fallback: bool
     per_query: NDArray[np.float64] = field(repr=False)
 
@@ -62,6 +85,7 @@ class Result:
             "p_vs_full": self.p_vs_full,
             "codec": self.codec,
             "bytes": self.bytes,
+            "rescored": None if self.rescored is None else asdict(self.rescored),
             "fallback": self.fallback,
         }
 

@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_compressor_and_json_says_what_it_is(
     again = run(*arguments, "-o", tmp_path / "again", "--seed", 4)
     record = json.loads(again.stdout)
     same = Compressor.load(tmp_path / "again")
-    assert set(record) == {"model", "dims", "validation", "fallbacks", "seconds"}
+    assert set(record) == {"model", "dims", "validation", "choice", "fallbacks", "seconds"}
     assert (record["model"], record["dims"]) == (str(tmp_path / "again"), [96, 24])
     assert same.manifest.validation is not None
     assert record["validation"] == same.manifest.validation.model_dump(mode="json")

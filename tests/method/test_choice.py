@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.cells import parted
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from smec import Compressor, TrainConfig, compress, evaluate, extend, train
+from smec import Compressor, TrainConfig, compress, extend, train
 from smec.artefact import Choice
 from smec.cli.main import app
 from smec.codecs import code_bytes, fit_codec
-from smec.coded import coded
 from smec.config import build_config
-from smec.demo import demo_dataset, demo_folder
+from smec.demo import demo_folder
 from smec.errors import ConfigError
 from smec.losses.straight_through import TRAINABLE, straight_through
 from training_data import short, small_dataset
@@ -54,17 +52,6 @@ def test_its_gradient_is_that_of_the_vectors(codec: str) -> None:
     weights = torch.randn(50, 8)
     (straight_through(rows, codec) * weights).sum().backward()  # type: ignore[no-untyped-call]
     assert rows.grad is not None and torch.allclose(rows.grad, weights)
-
-
-def test_training_for_bits_gives_better_bits() -> None:
-    dataset = parted(demo_dataset())
-    scores = {}
-    for codec in (None, "binary"):
-        model = train(dataset, config=build_config(codec=codec, dims=(48, 24), seed=0))
-        results = evaluate(dataset, [coded(model, "binary", dataset.corpus.vectors)]).results
-        assert [result.bytes for result in results] == [6, 3]
-        scores[codec] = sum(result.metrics["nDCG@10"] for result in results) / 2
-    assert scores["binary"] > scores[None] + 0.01
 
 
 def test_the_gate_measures_the_code_that_is_trained_for() -> None:

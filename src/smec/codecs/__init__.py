@@ -20,7 +20,7 @@ Codes are faiss's own wherever it has the codec, so its indexes read them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -113,6 +113,11 @@ def packs(name: str, dim: int) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def usual(dims: Sequence[int]) -> list[str]:
+    """Those of `EVERY_TIME` that can store at least one of the sizes."""
+    return [name for name in EVERY_TIME if any(packs(name, dim) for dim in dims)]
 
 
 def sampled(vectors: FloatArray, seed: int) -> FloatArray:

@@ -16,7 +16,7 @@ from smec import __version__
 from smec.artefact import Validation
 from smec.baselines.pca import principal_axes, second_moment
 from smec.calibration import calibrate
-from smec.codecs import EVERY_TIME
+from smec.codecs import usual
 from smec.compressor import CANARY_INPUTS, MEAN, Block, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
@@ -183,4 +183,4 @@ def _assemble(
         compressor.tensors[MEAN],
         [compressor.codec(known.codec, known.dim) for known in before.codecs],
     )
-    return calibrate(extended, dataset.corpus.vectors, EVERY_TIME, dims=block.dims, seed=config.seed)
+    return calibrate(extended, dataset.corpus.vectors, usual(block.dims), dims=block.dims, seed=config.seed)

@@ -14,7 +14,7 @@ from smec import __version__
 from smec.artefact import Choice, Validation
 from smec.baselines.pca import mean_direction, principal_axes, second_moment
 from smec.calibration import calibrate
-from smec.codecs import EVERY_TIME, code_bytes
+from smec.codecs import code_bytes, usual
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
@@ -176,7 +176,7 @@ def _assemble(
         mean_direction(dataset.corpus.vectors),
     )
     vectors = dataset.corpus.vectors
-    calibrated = calibrate(compressor, vectors, EVERY_TIME, seed=config.seed)
+    calibrated = calibrate(compressor, vectors, usual(compressor.dims), seed=config.seed)
     if choice is None or choice.chosen.codec in calibrated.codecs[choice.chosen.dim]:
         return calibrated
     chosen = choice.chosen

@@ -8,7 +8,7 @@ from functools import cache
 import faiss
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smec.baselines import fit_baseline
@@ -71,6 +71,7 @@ def test_more_bytes_come_closer() -> None:
     assert closeness("pq16") > closeness("pq8")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1499), st.sampled_from(["int8", "int4"]))
 def test_scalar_codes_err_by_half_a_step_within_their_range(row: int, name: str) -> None:
     vector = rows()[row : row + 1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -36,6 +36,7 @@ def choice(**fields: Any) -> Choice:
     return found
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TRAINABLE), st.integers(2, 40))
 def test_what_training_sees_is_what_the_codec_stores(codec: str, seed: int) -> None:
     rows = np.random.default_rng(seed).standard_normal((400, 16)).astype(np.float32)

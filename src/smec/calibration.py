@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smec.codecs import Codec, code_bytes, fit_codec, packs, sampled
-from smec.compressor import CANARY_INPUTS, MEAN, Compressor
+from smec.codecs import NAMES, Codec, code_bytes, fit_codec, packs, sampled
+from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
 from smec.encoder import served
+from smec.errors import ConfigError
 from smec.vectors import FloatArray
 
 
@@ -40,12 +41,14 @@ def calibrate(
     Raises
     ------
     ConfigError
-        No such codec or size, or a codec that can pack none of the sizes.
+        No codec is named, no such codec or size, or a codec that can pack none of the sizes.
     DataError
         Embeddings of another width, unusable rows, or fewer than a codebook needs.
     MissingExtraError
         faiss is not installed: ``pip install 'smec[faiss]'``.
     """
+    if not codecs:
+        raise ConfigError(f"codec: name at least one of {NAMES}")
     sizes = tuple(served(dim, compressor.dims, compressor.name) for dim in dims or compressor.dims)
     sample = sampled(vectors, seed)
     fitted = [codec for dim in sizes for codec in _of_size(compressor, sample, dim, codecs, seed)]
@@ -66,11 +69,9 @@ def _of_size(
 
 
 def _with(compressor: Compressor, codecs: Sequence[Codec]) -> Compressor:
-    blocks = {id(block): block for block in map(compressor.block, compressor.dims)}
-    made = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
     return Compressor.assemble(
-        list(blocks.values()),
-        compressor.manifest.model_dump(exclude=made),
+        compressor.blocks,
+        compressor.manifest.model_dump(exclude=ASSEMBLED),
         compressor.tensors[CANARY_INPUTS],
         compressor.tensors[MEAN],
         sorted(codecs, key=lambda codec: -codec.dim),

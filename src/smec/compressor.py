@@ -19,6 +19,8 @@ from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
 MEAN = "corpus.mean"
+ASSEMBLED = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
+"""Fields of the manifest that `Compressor.assemble` fills."""
 CALIBRATION = "codec.{dim}.{name}."
 CANARY_TOLERANCE = 1e-4
 """How far a canary may move when BLAS or the processor is another one."""
@@ -107,6 +109,11 @@ class Compressor:
     def fallbacks(self) -> Mapping[int, str]:
         """Sizes that the gate gave to a baseline, with its name."""
         return {dim: block.method for dim, block in self._blocks.items() if block.method != "smec"}
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Every matrix once, by the largest size that it serves."""
+        return list({id(block): block for block in map(self.block, self.dims)}.values())
 
     def block(self, dim: int) -> Block:
         """The block that serves ``dim``."""

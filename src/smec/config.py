@@ -130,7 +130,7 @@ class TrainConfig(_Settings):
     """Documents are compared, checked and judged as this code stores them; None: as floats."""
     budget: int | None = Field(None, ge=1)
     """Bytes per vector: choose the size and codec that score best within them."""
-    target: float | None = Field(None, gt=0)
+    target: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Share of the full vectors' score: choose the size and codec that reach it with the fewest bytes."""
     rank: RankConfig = RankConfig()
     distillation: DistillationConfig = DistillationConfig()

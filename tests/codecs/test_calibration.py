@@ -133,6 +133,21 @@ def test_compressing_to_codes(calibrated: Compressor, dataset: Dataset, tmp_path
     assert np.array_equal(codes, codec.encode(calibrated.encode(vectors, 32)))
 
 
+def test_a_column_that_the_codes_would_replace_is_refused(calibrated: Compressor, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    vectors = pa.array(demo_dataset().corpus.vectors[:2].tolist(), pa.list_(pa.float32()))
+    pq.write_table(pa.table({"id": ["a", "b"], "vector": vectors, "code": [1, 2]}), tmp_path / "in.parquet")
+    with pytest.raises(ConfigError, match="has a column 'code', where codec int8 writes; rename it"):
+        compress(calibrated, tmp_path / "in.parquet", tmp_path / "out.parquet", codec="int8")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_no_codec_is_refused(plain: Compressor, dataset: Dataset) -> None:
+    with pytest.raises(ConfigError, match="codec: name at least one of float32"):
+        calibrate(plain, dataset.corpus.vectors, [])
+
+
 def test_the_command_line(calibrated: Compressor, dataset: Dataset, tmp_path: Path) -> None:
     calibrated.save(tmp_path / "model")
     (tmp_path / "data" / "qrels").mkdir(parents=True)

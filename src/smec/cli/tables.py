@@ -63,7 +63,7 @@ def print_choice(choice: Choice) -> None:
             str(one.dim),
             one.codec,
             f"{one.score:.4f}",
-            f"{100 * one.score / choice.full:.1f} %",
+            f"{100 * one.score / choice.full:.1f} %" if choice.full else "",
             "chosen" if one == choice.chosen else "",
         ]
         for one in front
@@ -91,7 +91,7 @@ def unmet(choice: Choice) -> str:
     chosen = choice.chosen
     return (
         f"target {choice.target}: nothing reaches it; the nearest, {chosen.dim} dims as {chosen.codec}, "
-        f"keeps {chosen.score / choice.full:.4f}"
+        f"scores {chosen.score:.4f} where the full vectors score {choice.full:.4f}"
     )
 
 

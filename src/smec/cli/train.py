@@ -92,9 +92,10 @@ def train(
         )
     finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
     if not as_json:
-        typer.echo(f"next:  smec evaluate {dataset} --model {output}")
+        coded = "" if settings.codec is None else f" --codec {settings.codec}"
+        typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")
         size = "" if compressor.manifest.choice is not None else f" --dim {compressor.dims[-1]}"
-        typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}")
+        typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
 
 
 def checkpoint_folder(output: Path) -> Path:

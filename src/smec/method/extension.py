@@ -17,16 +17,17 @@ from smec.artefact import Validation
 from smec.baselines.pca import principal_axes, second_moment
 from smec.calibration import calibrate
 from smec.codecs import usual
-from smec.compressor import CANARY_INPUTS, MEAN, Block, Compressor
+from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Block, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
 from smec.errors import ConfigError, DataError
+from smec.method.folds import drawn
 from smec.method.gate import Candidates, judge, measure
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.stages import StagePlan
 from smec.method.trainer import fingerprints, libraries
 from smec.training.checkpoint import Checkpoint
-from smec.training.pool import Pool, build_pool
+from smec.training.pool import Pool
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
@@ -89,14 +90,7 @@ def extend(
         "turned": False,
     }
     config = config.model_copy(update=update | ({"seed": seed} if seed is not None else {}))
-    pool = build_pool(
-        dataset,
-        supervised=config.supervised,
-        seed=config.seed,
-        limit=config.pool,
-        validation=config.validation,
-    )
-    held_out = HeldOut(dataset, pool)
+    pool, held_out = drawn(dataset, config, (0, 1))
     stored = compressor.block(smallest).matrix[:, :smallest]
     axes = principal_axes(second_moment(compressor.encode(pool.documents.numpy(), smallest)))[:, :dim]
     head, stages = _train_head(config, pool, held_out, stored, axes.astype(np.float32), progress)
@@ -164,8 +158,7 @@ def _assemble(
 ) -> Compressor:
     before = compressor.manifest
     sizes = (before.validation.sizes if before.validation is not None else ()) + validation.sizes
-    made = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
-    fields = before.model_dump(exclude=made)
+    fields = before.model_dump(exclude=ASSEMBLED)
     data = fingerprints(dataset, config)
     extension = {"extended_to": block.dims[0], "config": config.model_dump(mode="json"), "data": data}
     fields |= {
@@ -174,10 +167,8 @@ def _assemble(
         "validation": validation.model_copy(update={"sizes": sizes}),
         "libraries": libraries(),
     }
-    blocks = [compressor.block(dim) for dim in compressor.dims]
-    unique = list({id(old): old for old in blocks}.values())
     extended = Compressor.assemble(
-        [*unique, block],
+        [*compressor.blocks, block],
         fields,
         compressor.tensors[CANARY_INPUTS],
         compressor.tensors[MEAN],

@@ -129,7 +129,7 @@ class Manifest(_Record):
     training: dict[str, Any]
     """The configuration that was used, seed included."""
     stages: tuple[dict[str, Any], ...] = ()
-    """Per stage: sizes, steps, best step, validation curve."""
+    """Per stage: sizes, steps, best step, columns that ADS kept, validation curve."""
     data: dict[str, str]
     """Name and sha256 fingerprints of corpus, queries and qrels."""
     validation: Validation | None = None

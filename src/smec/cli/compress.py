@@ -46,23 +46,11 @@ def compress(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Compress a file of embeddings into another file, whatever its size."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from smec.bulk.compress import compress as compress_file
+    from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
 
-    console = Console(stderr=True)
-    with Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        "rows",
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("rows", total=None)
+    with counted_progress("rows") as progress:
         compressed = compress_file(
             Compressor.load(model),
             source,
@@ -71,7 +59,7 @@ def compress(
             from_dim=from_dim,
             codec=codec,
             force=force,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     typer.echo(_json(compressed) if as_json else _summary(compressed))
 

@@ -65,12 +65,14 @@ def evaluate(
     from smec.coded import coded
     from smec.compressor import Compressor
     from smec.data import Dataset
+    from smec.evaluation.comparison import check_width
     from smec.evaluation.comparison import evaluate as score
 
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
     opened = Dataset.open(dataset)
-    _check_widths(compressors, opened)
+    for compressor in compressors:  # before baselines are fitted to its sizes
+        check_width(compressor, opened)
     sizes = asked or _default_sizes(compressors, opened)
     finer = None if rescore is None else _size_and_codec(rescore)
     fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
@@ -114,16 +116,6 @@ def _two_stage(
         raise ConfigError(f"rescore: no code is smaller than {dim} dims as {codec}, {limit} bytes")
     fine = {one.encoder: coded(one.encoder, codec, dataset.corpus.vectors, [dim]) for one in smaller}
     return [Rescored(one, fine[one.encoder], dim, oversample) for one in smaller]
-
-
-def _check_widths(compressors: Sequence[Compressor], dataset: Dataset) -> None:
-    # Before baselines are fitted to the sizes of a compressor that is for other vectors.
-    for compressor in compressors:
-        if compressor.input_dim != dataset.dim:
-            raise ConfigError(
-                f"{compressor.name}: takes embeddings of {compressor.input_dim} dims, but {dataset.name} has "
-                f"{dataset.dim}; use the vectors of the model it was trained on"
-            )
 
 
 def _default_sizes(compressors: Sequence[Compressor], dataset: Dataset) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from smec.cli.demo import demo
 from smec.cli.evaluate import evaluate
 from smec.cli.extend import extend
 from smec.cli.inspect import inspect
+from smec.cli.report import report
 from smec.cli.train import train
 from smec.cli.verify import verify
 from smec.errors import SmecError
@@ -76,7 +77,7 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, calibrate, compress, evaluate, inspect, verify):
+for _command in (demo, train, extend, calibrate, compress, evaluate, report, inspect, verify):
     app.command()(_command)
 
 

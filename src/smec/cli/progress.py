@@ -1,4 +1,4 @@
-"""A progress bar of a training on stderr: silent where stderr is not a terminal."""
+"""Progress bars on stderr: silent where stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def training_progress(console: Console | None = None) -> Iterator[Callable[[Prog
             bars.update(task, description=describe(progress), completed=done, total=progress.stages)
 
         yield show
+
+
+@contextmanager
+def counted_progress(unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield the callback that takes how many units are done, and of how many."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(unit, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def describe(progress: Progress) -> str:

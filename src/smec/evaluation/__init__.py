@@ -1,7 +1,7 @@
 """Exact search, the field's measures with their uncertainty, and the comparison of encoders."""
 
 from smec.evaluation.comparison import evaluate
-from smec.evaluation.intervals import bootstrap_interval, paired_p_value
+from smec.evaluation.intervals import bootstrap_interval, paired_p_value, ratio_interval
 from smec.evaluation.metrics import Scorer, per_query
 from smec.evaluation.neighbours import neighbour_overlap
 from smec.evaluation.results import Evaluation, Result
@@ -17,5 +17,6 @@ __all__ = [
     "neighbour_overlap",
     "paired_p_value",
     "per_query",
+    "ratio_interval",
     "trec_tie_order",
 ]

@@ -30,6 +30,7 @@ SAMPLED_ROWS = 1000
 
 Encode = Callable[[FloatArray], Float32Array]
 PerQuery = Mapping[str, NDArray[np.float64]]
+OnProgress = Callable[[int, int], None]
 
 
 def evaluate(
@@ -39,6 +40,7 @@ def evaluate(
     dims: Sequence[int] | None = None,
     split: str = "test",
     seed: int = 0,
+    progress: OnProgress | None = None,
 ) -> Evaluation:
     """Score encoders at each size beside the full vectors, by exact search over the corpus.
 
@@ -57,6 +59,8 @@ def evaluate(
         Whose judgements count, where there are any.
     seed : int
         Of intervals, tests and sampled rows.
+    progress : callable, optional
+        Called with the searches done and their number, after each.
 
     Raises
     ------
@@ -71,17 +75,19 @@ def evaluate(
     sizes = [_sizes(encoder, dims, dataset) for encoder in encoders]
     task = _retrieval(dataset, split) if dataset.qrels else _agreement(dataset, seed)
     full = task.measure(normalise, normalise)
-    results = [
-        _result(encoder, dim, task, full, seed)
-        for encoder, served_sizes in zip(encoders, sizes, strict=True)
-        for dim in served_sizes
-    ]
+    pairs = [(encoder, dim) for encoder, of in zip(encoders, sizes, strict=True) for dim in of]
+    results = []
+    for encoder, dim in pairs:
+        results.append(_result(encoder, dim, task, full, seed))
+        if progress is not None:
+            progress(len(results), len(pairs))
     return Evaluation(
         dataset=dataset.name,
         split=split if dataset.qrels else None,
         queries=len(full[task.headline]),
         full=_means(full),
         full_ci=bootstrap_interval(full[task.headline], seed=seed),
+        full_per_query=full[task.headline],
         results=tuple(results),
     )
 
@@ -139,12 +145,17 @@ def _agreement(dataset: Dataset, seed: int) -> _Task:
     return _Task(search, score, headline="overlap@10")
 
 
-def _sizes(encoder: Encoder, dims: Sequence[int] | None, dataset: Dataset) -> tuple[int, ...]:
+def check_width(encoder: Encoder, dataset: Dataset) -> None:
+    """Raise ConfigError when the encoder takes embeddings of another width than the dataset's."""
     if encoder.input_dim != dataset.dim:
         raise ConfigError(
             f"{encoder.name}: takes embeddings of {encoder.input_dim} dims, but {dataset.name} has "
             f"{dataset.dim}; use the vectors of the model it was fitted on"
         )
+
+
+def _sizes(encoder: Encoder, dims: Sequence[int] | None, dataset: Dataset) -> tuple[int, ...]:
+    check_width(encoder, dataset)
     return encoder.dims if dims is None else tuple(served(dim, encoder.dims, encoder.name) for dim in dims)
 
 

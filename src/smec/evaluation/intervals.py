@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +40,61 @@ def bootstrap_interval(
     """
     if (values == values[0]).all():
         return float(values[0]), float(values[0])
+    return _interval((values,), np.mean, confidence, seed)
+
+
+def ratio_interval(
+    values: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(values) / mean(reference), the queries drawn in pairs.
+
+    Parameters
+    ----------
+    values, reference : ndarray of shape (q,), float64
+        The same queries in the same order; the reference has a mean above 0.
+    confidence : float
+    seed : int
+        Same seed, same interval.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    MissingExtraError
+        scipy is not installed.
+    """
+    if (values == reference).all():
+        return 1.0, 1.0
+
+    def ratio(of: NDArray[np.float64], to: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        # A draw of queries that all score 0 says nothing of the ratio; it counts as no change.
+        means = to.mean(axis=axis)
+        ratios: NDArray[np.float64] = np.divide(
+            of.mean(axis=axis), means, out=np.ones_like(means), where=means > 0
+        )
+        return ratios
+
+    return _interval((values, reference), ratio, confidence, seed)
+
+
+def _interval(
+    samples: tuple[NDArray[np.float64], ...], statistic: Callable[..., Any], confidence: float, seed: int
+) -> tuple[float, float]:
     # Percentiles, not BCa: they never leave the range of the measure and are never undefined.
     interval = (
         _stats()
         .bootstrap(
-            (values,),
-            np.mean,
+            samples,
+            statistic,
+            paired=len(samples) > 1,
             n_resamples=RESAMPLES,
-            batch=_batch(values),
+            batch=_batch(samples[0]),
             confidence_level=confidence,
             method="percentile",
             random_state=np.random.default_rng(seed),

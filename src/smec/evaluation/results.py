@@ -105,6 +105,8 @@ class Evaluation:
         Metrics of the full vectors.
     full_ci : tuple of two float
         95 % bootstrap interval of their headline metric.
+    full_per_query : ndarray of shape (q,), float64
+        Their headline metric of each query.
     results : tuple of Result
         Encoder by encoder, in the order of the dims.
     """
@@ -114,6 +116,7 @@ class Evaluation:
     queries: int
     full: Mapping[str, float]
     full_ci: tuple[float, float]
+    full_per_query: NDArray[np.float64] = field(repr=False)
     results: tuple[Result, ...]
 
     def to_json(self) -> dict[str, object]:

@@ -30,7 +30,7 @@ class Learned:
     layers : list of Tensor
         Fresh: the (d_{k-1}, d_k) head of every finished stage. Nested: the one (D, d_1) layer.
     stages : list of dict
-        Sizes, best step and validation curve of every finished stage.
+        Sizes, best step, what ADS kept and the validation curve of every finished stage.
     """
 
     layers: list[Tensor] = field(default_factory=list)
@@ -172,6 +172,7 @@ class Schedule:
                 "sizes": list(stage.plan.sizes),
                 "steps": state.step,
                 "best_step": state.best_step,
+                "kept": stage.kept(state.best),
                 "metric": self._held_out.metric,
                 "validation": [[step, round(score, 6)] for step, score in state.history],
             }

@@ -144,6 +144,13 @@ class Stage:
             parameters["logits"] = torch.zeros(self.plan.columns)
         return parameters
 
+    def kept(self, parameters: Mapping[str, Tensor]) -> list[int] | None:
+        """With ADS the columns that the smallest size keeps, in order; None without."""
+        if not self.plan.select:
+            return None
+        size = self.plan.sizes[-1]
+        return column_order(parameters["logits"], size)[:size].tolist()
+
     def matrix(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The layer with trained columns, selected dimensions in front (w, columns of the layer)."""
         columns = self.plan.columns

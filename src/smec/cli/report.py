@@ -1,0 +1,71 @@
+"""``smec report``: a page on what compressors do to a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smec.cli.options import Force
+
+if TYPE_CHECKING:
+    from smec.report.measurement import Answer
+
+
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of one or more compressors, and last a dataset folder.",
+            metavar="MODEL... DATASET",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+    split: Annotated[str, typer.Option(help="Whose queries are asked.")] = "test",
+    seed: Annotated[int, typer.Option(help="Of intervals, tests and the rivals' calibrations.", min=0)] = 0,
+    force: Force = False,
+) -> None:
+    """Write one HTML page, without any network, on quality, bytes, wins and losses.
+
+    Scores every size under every codec that a compressor is calibrated for, beside PCA and truncation
+    fitted to the same corpus, by exact search; without qrels, by the nearest neighbours that are kept.
+    """
+    from smec.atomic import check_free
+    from smec.cli.progress import counted_progress
+    from smec.compressor import Compressor
+    from smec.data import Dataset
+    from smec.report import write_report
+
+    *folders, dataset = paths
+    if not folders:
+        raise typer.BadParameter("give at least one compressor before the dataset", param_hint="MODEL...")
+    check_free(output, force=force)
+    models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
+    opened = Dataset.open(dataset)
+    with counted_progress("searches") as progress:
+        answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
+    for answer in answers:
+        typer.echo(_in_words(answer))
+    typer.echo(f"saved: {output}")
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names where those differ, else as they were given."""
+    own = [folder.resolve().name for folder in folders]
+    counts = Counter(own)
+    names = [name if counts[name] == 1 else str(folder) for name, folder in zip(own, folders, strict=True)]
+    if len(set(names)) < len(names):
+        raise typer.BadParameter("a compressor is given twice", param_hint="MODEL...")
+    return names
+
+
+def _in_words(answer: Answer) -> str:
+    result = answer.result
+    kept = "" if answer.share is None else f", {100 * answer.share:.1f} % of the full score"
+    return (
+        f"{answer.model}: {result.bytes} bytes ({result.dim} dims as {result.codec}){kept}, "
+        f"{answer.times_smaller:.3g} times smaller"
+    )

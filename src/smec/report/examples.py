@@ -1,0 +1,137 @@
+"""Queries that a small code answers better or worse than the full vectors, with what both find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smec.coded import coded
+from smec.compressor import Compressor
+from smec.data import Dataset, Embeddings, JudgedQueries
+from smec.evaluation import Evaluation, Result, exact_search, trec_tie_order
+from smec.vectors import Float32Array, IntArray, normalise
+
+SHOWN = 10
+"""Queries of either kind."""
+
+DEPTH = 3
+"""Documents of either ranking."""
+
+LONGEST = 300
+"""Characters of a text."""
+
+TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document in a ranking."""
+
+    id: str
+    text: str
+    grade: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query, its scores, and what stands first in both rankings."""
+
+    id: str
+    text: str
+    full_score: float
+    small_score: float
+    full: tuple[Found, ...]
+    small: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """How many queries won, lost and stayed, and those that did so most."""
+
+    won: int
+    lost: int
+    same: int
+    wins: tuple[Example, ...]
+    losses: tuple[Example, ...]
+
+
+def examples(compressor: Compressor, result: Result, dataset: Dataset, evaluation: Evaluation) -> Examples:
+    """The queries with the largest gains and losses against the full vectors.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    result : Result
+        Of the compressor: the size and codec to look at.
+    dataset : Dataset
+    evaluation : Evaluation
+        Of a split of the dataset.
+    """
+    assert evaluation.split is not None
+    judged = dataset.judged(evaluation.split)
+    gain = result.per_query - evaluation.full_per_query
+    order = np.argsort(gain, kind="stable")
+    wins = [row for row in order[::-1][:SHOWN] if gain[row] > TIE]
+    losses = [row for row in order[:SHOWN] if gain[row] < -TIE]
+    chosen = np.array([*wins, *losses], dtype=np.int64)
+    shown = _shown(compressor, result, dataset, evaluation, judged, chosen) if len(chosen) else []
+    won, lost = int((gain > TIE).sum()), int((gain < -TIE).sum())
+    return Examples(
+        won=won,
+        lost=lost,
+        same=len(gain) - won - lost,
+        wins=tuple(shown[: len(wins)]),
+        losses=tuple(shown[len(wins) :]),
+    )
+
+
+def _shown(
+    compressor: Compressor,
+    result: Result,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    judged: JudgedQueries,
+    rows: IntArray,
+) -> list[Example]:
+    corpus = dataset.corpus.vectors
+    asked = judged.vectors[rows]
+    small = coded(compressor, result.codec, corpus, [result.dim])
+    rankings = [
+        _found(dataset, judged, rows, documents, queries)
+        for documents, queries in (
+            (normalise(corpus), normalise(asked)),
+            (small.encode(corpus), small.encode_queries(asked)),
+        )
+    ]
+    assert dataset.queries is not None
+    return [
+        Example(
+            id=judged.ids[row],
+            text=_text(dataset.queries, dataset.queries.row(judged.ids[row])),
+            full_score=float(evaluation.full_per_query[row]),
+            small_score=float(result.per_query[row]),
+            full=of_full,
+            small=of_small,
+        )
+        for row, of_full, of_small in zip(rows.tolist(), *rankings, strict=True)
+    ]
+
+
+def _found(
+    dataset: Dataset, judged: JudgedQueries, rows: IntArray, corpus: Float32Array, queries: Float32Array
+) -> list[tuple[Found, ...]]:
+    documents = dataset.corpus
+    _, found = exact_search(corpus, queries, DEPTH, tie_order=trec_tie_order(documents.ids))
+    return [
+        tuple(Found(documents.ids[d], _text(documents, d), judged.grades[row].get(d, 0)) for d in of_query)
+        for row, of_query in zip(rows.tolist(), found.tolist(), strict=True)
+    ]
+
+
+def _text(embeddings: Embeddings, row: int) -> str:
+    """Title and text, cut; empty where the dataset has none."""
+    parts: list[Sequence[str] | None] = [embeddings.titles, embeddings.texts]
+    text = ". ".join(" ".join(of[row].split()) for of in parts if of is not None and of[row].strip())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"

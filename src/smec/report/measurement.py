@@ -1,0 +1,186 @@
+"""Every size under every codec, of the compressors and of the rivals fitted to the same corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from smec.artefact import SizeMetrics
+from smec.baselines import fit_baseline
+from smec.codecs import code_bytes, packs
+from smec.coded import coded
+from smec.compressor import Compressor
+from smec.data import Dataset
+from smec.encoder import Encoder
+from smec.evaluation import Evaluation, Result, evaluate, ratio_interval
+from smec.evaluation.comparison import OnProgress, check_width
+
+RIVALS = {"pca": "PCA", "truncate": "truncation"}
+"""Baseline -> what the page calls it."""
+
+
+def measure(
+    models: Mapping[str, Compressor],
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    progress: OnProgress | None = None,
+) -> Evaluation:
+    """Score the models, and PCA and truncation of the same corpus at the same sizes and codecs.
+
+    Parameters
+    ----------
+    models : mapping of str to Compressor
+        By the name that the results shall bear.
+    dataset : Dataset
+    split : str
+    seed : int
+        Of intervals, tests and the rivals' calibrations.
+    progress : callable, optional
+        Called with the searches done and their number, after each.
+
+    Raises
+    ------
+    ConfigError
+        A model takes embeddings of another width than the dataset's.
+    DataError
+        The split has no usable judgements.
+    MissingExtraError
+        A library of the extra ``report`` is not installed.
+    """
+    sizes = sorted({dim for model in models.values() for dim in model.dims}, reverse=True)
+    codecs = [name for model in models.values() for names in model.codecs.values() for name in names]
+    for model in models.values():
+        check_width(model, dataset)
+    encoders: list[Encoder] = []
+    for label, model in models.items():
+        own = [name for names in model.codecs.values() for name in names]
+        encoders += _stored(model, label, own, model.dims, dataset, seed)
+    for name, label in RIVALS.items():
+        encoders += _stored(fit_baseline(name, dataset, sizes), label, codecs, sizes, dataset, seed)
+    return evaluate(dataset, encoders, split=split, seed=seed, progress=progress)
+
+
+def _stored(
+    encoder: Encoder, label: str, codecs: Iterable[str], sizes: Sequence[int], dataset: Dataset, seed: int
+) -> list[Encoder]:
+    stored: list[Encoder] = []
+    for name in dict.fromkeys(codecs):
+        if any(packs(name, dim) for dim in sizes):
+            one = coded(encoder, name, dataset.corpus.vectors, _of(encoder, name, sizes), seed)
+            one.name = label
+            stored.append(one)
+    return stored
+
+
+def _of(encoder: Encoder, name: str, sizes: Sequence[int]) -> list[int]:
+    if isinstance(encoder, Compressor):
+        return [dim for dim in sizes if name in encoder.codecs[dim]]
+    return list(sizes)
+
+
+def front(results: Iterable[Result], headline: str) -> list[Result]:
+    """The results that no other one of as few bytes equals, by bytes, ascending."""
+    best: list[Result] = []
+    for result in sorted(results, key=lambda one: (one.bytes, -one.metrics[headline], one.dim)):
+        if not best or result.metrics[headline] > best[-1].metrics[headline]:
+            best.append(result)
+    return best
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model comes to, in one size and codec.
+
+    Parameters
+    ----------
+    model : str
+    result : Result
+    reason : str
+        Why this size and codec: as a sentence.
+    share : float or None
+        Of the full vectors' score that is kept; None where that score is 0.
+    share_ci : tuple of two float or None
+        Its 95 % interval, the queries drawn in pairs.
+    full_bytes : int
+        Of a full vector as float32.
+    rivals : tuple of (str, Result)
+        The best result of each rival in as many bytes or fewer, where it has one.
+    """
+
+    model: str
+    result: Result
+    reason: str
+    share: float | None
+    share_ci: tuple[float, float] | None
+    full_bytes: int
+    rivals: tuple[tuple[str, Result], ...]
+
+    @property
+    def times_smaller(self) -> float:
+        """Bytes of a full vector per byte of this code."""
+        return self.full_bytes / self.result.bytes
+
+
+def answer(label: str, model: Compressor, evaluation: Evaluation, seed: int = 0) -> Answer:
+    """The size and codec that the model's held-out data point to, never those that score best here."""
+    (dim, codec), reason = _pointed_to(model)
+    of_model = [one for one in evaluation.results if one.method == label]
+    result = next(one for one in of_model if (one.dim, one.codec) == (dim, codec))
+    headline = next(iter(evaluation.full))
+    full = evaluation.full[headline]
+    within = [one for one in evaluation.results if one.bytes <= result.bytes]
+    rivals = [
+        (name, max(of, key=lambda one: one.metrics[headline]))
+        for name in RIVALS.values()
+        if (of := [one for one in within if one.method == name])
+    ]
+    return Answer(
+        model=label,
+        result=result,
+        reason=reason,
+        share=result.metrics[headline] / full if full else None,
+        share_ci=ratio_interval(result.per_query, evaluation.full_per_query, seed=seed) if full else None,
+        full_bytes=code_bytes("float32", model.input_dim),
+        rivals=tuple(rivals),
+    )
+
+
+def _pointed_to(model: Compressor) -> tuple[tuple[int, str], str]:
+    choice, validation = model.manifest.choice, model.manifest.validation
+    if choice is not None:
+        asked = (
+            f"a budget of {choice.budget} bytes"
+            if choice.target is None
+            else f"a target of {100 * choice.target:g} % of the full score"
+        )
+        kind = "held-out train queries" if model.manifest.supervised else "held-out vectors"
+        return (
+            (choice.chosen.dim, choice.chosen.codec),
+            f"This size and code were chosen in training, for {asked}, on {kind}.",
+        )
+    codec = model.manifest.training.get("codec") or "float16"
+    if validation is None:
+        return (
+            (model.dims[0], codec),
+            "Nothing was held out in training, so this is the largest size; no choice was made on these "
+            "figures.",
+        )
+    kept = [size.dim for size in validation.sizes if _score(size) >= size.full]
+    if kept:
+        return (min(kept), codec), (
+            "This is the smallest size that kept the full score on what was held out in training, "
+            f"as {codec}."
+        )
+    best = max(validation.sizes, key=_score)
+    return (best.dim, codec), (
+        f"No size kept the full score on what was held out in training; this is the one that kept most, "
+        f"as {codec}."
+    )
+
+
+def _score(size: SizeMetrics) -> float:
+    """Held-out score of what the size ships."""
+    score: float = getattr(size, size.method)
+    return score

@@ -1,0 +1,233 @@
+"""The page: what was measured, in words, charts and tables, in one HTML file without any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from smec import __version__
+from smec.atomic import check_free, replacing
+from smec.codecs import code_bytes
+from smec.compressor import Compressor
+from smec.data import Dataset
+from smec.errors import ConfigError, MissingExtraError
+from smec.evaluation import Evaluation
+from smec.evaluation.comparison import OnProgress
+from smec.report import storage
+from smec.report.examples import examples
+from smec.report.measurement import RIVALS, Answer, answer, front, measure
+
+MOST_USED = 10
+"""Input dimensions that are named per size."""
+
+
+def write_report(
+    path: str | Path,
+    models: Mapping[str, Compressor],
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    force: bool = False,
+    progress: OnProgress | None = None,
+) -> list[Answer]:
+    """Measure compressors on a dataset and write the page, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The HTML file.
+    models : mapping of str to Compressor
+        By the names that the page calls them, at least one.
+    dataset : Dataset
+        Without qrels, the page is about the nearest neighbours that are kept.
+    split : str
+        Whose queries are asked.
+    seed : int
+        Of intervals, tests and the rivals' calibrations: same seed, same page.
+    force : bool
+        Replace the file if it exists.
+    progress : callable, optional
+        Called with the searches done and their number, after each.
+
+    Returns
+    -------
+    list of Answer
+        What the page opens with, model by model.
+
+    Raises
+    ------
+    ConfigError
+        No models, one that bears a rival's name, or one for embeddings of another width.
+    DataError
+        The split has no usable judgements.
+    MissingExtraError
+        A library of the extra ``report`` is not installed.
+    OutputError
+        The file exists and ``force`` is not set, or the disk refuses.
+    """
+    check_free(Path(path), force=force)
+    jinja2 = _jinja2()
+    _check_names(models)
+    evaluation = measure(models, dataset, split=split, seed=seed, progress=progress)
+    answers = [answer(label, model, evaluation, seed) for label, model in models.items()]
+    page = _render(jinja2, _contents(models, dataset, evaluation, answers, split))
+    with replacing(Path(path), force=force) as part:
+        part.write_text(page, encoding="utf-8")
+    return answers
+
+
+def _jinja2() -> ModuleType:
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401  asked for before anything is measured
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "report", "a report") from error
+    return jinja2
+
+
+def _check_names(models: Mapping[str, Compressor]) -> None:
+    if not models:
+        raise ConfigError("report: give at least one compressor")
+    for label in models:
+        if label in RIVALS.values():
+            raise ConfigError(f"report: a compressor cannot be called {label!r}, the name of a rival")
+
+
+def _contents(
+    models: Mapping[str, Compressor],
+    dataset: Dataset,
+    evaluation: Evaluation,
+    answers: Sequence[Answer],
+    split: str,
+) -> dict[str, Any]:
+    from smec.report import figures
+
+    headline = figures.headline(evaluation)
+    names = (*models, *RIVALS.values())
+    on_front = {
+        id(result)
+        for name in names
+        for result in front((one for one in evaluation.results if one.method == name), headline)
+    }
+    by_bytes = sorted(evaluation.results, key=lambda one: (one.bytes, -one.metrics[headline]))
+    return {
+        "version": __version__,
+        "dataset": dataset,
+        "evaluation": evaluation,
+        "headline": headline,
+        "full": evaluation.full[headline],
+        "full_bytes": code_bytes("float32", dataset.dim),
+        "answers": answers,
+        "names": names,
+        "results": by_bytes,
+        "rows": figures.row_ids(evaluation),
+        "on_front": on_front,
+        "bytes_chart": figures.against_bytes(evaluation, list(models)),
+        "dims_chart": figures.against_dims(evaluation, list(models)),
+        "models": [
+            _model(number, one, models[one.model], dataset, evaluation) for number, one in enumerate(answers)
+        ],
+        "storage": _storage(dataset, evaluation, answers, headline),
+        "limits": storage.LIMITS,
+        "fingerprint": dataset.fingerprint(evaluation.split),
+        "warnings": _warnings(models, dataset, evaluation.split),
+    }
+
+
+def _model(
+    number: int, about: Answer, model: Compressor, dataset: Dataset, evaluation: Evaluation
+) -> dict[str, Any]:
+    from smec.report import figures
+
+    most_used = {
+        dim: [
+            (int(column), float(share[column]))
+            for share in [figures.use_of_inputs(model, dim)]
+            for column in share.argsort()[::-1][:MOST_USED]
+        ]
+        for dim in model.dims
+    }
+    return {
+        "number": number,
+        "label": about.model,
+        "answer": about,
+        "manifest": model.manifest,
+        "fallbacks": model.fallbacks,
+        "fingerprint": model.fingerprint,
+        "examples": None if evaluation.split is None else examples(model, about.result, dataset, evaluation),
+        "curves": figures.training_curves(about.model, number, model),
+        "stage_sizes": figures.sizes,
+        "inputs": figures.inputs_chart(about.model, number, model),
+        "most_used": most_used,
+        "kept": figures.kept_by_ads(model),
+    }
+
+
+def _storage(
+    dataset: Dataset, evaluation: Evaluation, answers: Sequence[Answer], headline: str
+) -> list[dict[str, Any]]:
+    """Rows of the storage table: the full vectors, then every model's answer and its front."""
+    found = [
+        (f"full, {dataset.dim} dims as {name}", code_bytes(name, dataset.dim), False)
+        for name in ("float32", "float16")
+    ]
+    for one in answers:
+        of_model = [result for result in evaluation.results if result.method == one.model]
+        shown = {id(result): result for result in (one.result, *front(of_model, headline))}
+        found += [
+            (f"{one.model}, {result.dim} dims as {result.codec}", result.bytes, result is one.result)
+            for result in sorted(shown.values(), key=lambda result: -result.bytes)
+        ]
+    return [
+        {
+            "what": what,
+            "bytes": size,
+            "answer": is_answer,
+            "stored": storage.storage(size),
+            "memory": storage.memory(size),
+        }
+        for what, size, is_answer in found
+    ]
+
+
+def _warnings(models: Mapping[str, Compressor], dataset: Dataset, split: str | None) -> list[str]:
+    """What would make the figures better than they are."""
+    found = []
+    hashes = dataset.fingerprint()
+    for label, model in models.items():
+        trained_here = model.manifest.data.get("queries") == hashes.get("queries")
+        if split is None or not model.manifest.supervised or not trained_here:
+            continue
+        learned = set(dataset.qrels.get("train", {}))
+        seen = sum(id_ in learned for id_ in dataset.judged(split).ids)
+        if seen:
+            found.append(
+                f"{label} learned from {seen} of these queries: its figures are better than they would be "
+                "on new ones."
+            )
+    return found
+
+
+def _render(jinja2: ModuleType, contents: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("smec.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    markup = import_module("markupsafe").Markup
+    environment.filters |= {"score": lambda value: f"{value:.3f}", "drawn": lambda chart: markup(chart.svg())}
+    folder = Path(__file__).parent
+    style, script = (markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page: str = environment.get_template("page.html.jinja").render(
+        **contents, style=style, script=script, script_hash=digest, id=id
+    )
+    return page

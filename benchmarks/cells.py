@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.coded_methods import CodedRival, CodedSmec
 from benchmarks.methods import Method
 from smec import Dataset
 from smec.atomic import replacing
@@ -40,7 +41,7 @@ class Cell:
 
     Attributes
     ----------
-    method : Method
+    method : Method, CodedSmec or CodedRival
     dataset : str
         Folder that it is fitted to.
     seed : int
@@ -53,7 +54,7 @@ class Cell:
         Folder whose test split is scored, where it is another one.
     """
 
-    method: Method
+    method: Method | CodedSmec | CodedRival
     dataset: str
     seed: int = 0
     labels: int | None = None
@@ -87,6 +88,10 @@ class Figures:
         Of this machine at that hour; encode is the whole corpus at the largest size.
     fallbacks : dict
         Size -> what the gate shipped instead.
+    codecs : tuple of str
+        What stores the size in the same place, which may then occur more than once; empty: floats.
+    held_out : tuple of float
+        Score of each on held-out train queries, where there was one.
     """
 
     dims: tuple[int, ...]
@@ -94,6 +99,8 @@ class Figures:
     fit_seconds: float
     encode_seconds: float
     fallbacks: dict[str, str]
+    codecs: tuple[str, ...] = ()
+    held_out: tuple[float, ...] = ()
 
 
 class Laboratory:
@@ -129,7 +136,9 @@ class Laboratory:
             self._open[name] = Dataset.open(given if given.is_dir() else self._made / name)
         return self._open[name]
 
-    def finished(self, method: Method, dataset: str, seeds: Sequence[int], **rest: Any) -> list[Figures]:
+    def finished(
+        self, method: Method | CodedSmec | CodedRival, dataset: str, seeds: Sequence[int], **rest: Any
+    ) -> list[Figures]:
         """Figures of the seeds that were run, all of them after `run_all`; ``rest`` as in `Cell`.
 
         What is not learned has one seed, 0.
@@ -162,6 +171,8 @@ class Laboratory:
         self._fresh = False
 
     def _measure(self, cell: Cell) -> Figures:
+        if not isinstance(cell.method, Method):
+            return _coded_figures(cell.method, self.dataset(cell.dataset), cell.seed)
         whole = self.dataset(cell.dataset)
         dataset = parted(whole) if cell.tuning else limited(whole, cell.labels, cell.seed)
         start = time.perf_counter()
@@ -178,6 +189,21 @@ class Laboratory:
             encode_seconds=encoded - fitted,
             fallbacks={str(dim): name for dim, name in fallbacks.items()},
         )
+
+
+def _coded_figures(method: CodedSmec | CodedRival, dataset: Dataset, seed: int) -> Figures:
+    start = time.perf_counter()
+    stored = method.stored(dataset, seed)
+    seconds = time.perf_counter() - start
+    return Figures(
+        dims=tuple(one.dim for one in stored),
+        ndcg=np.array([per_query(dataset, one.encoder)[0] for one in stored]),
+        fit_seconds=seconds,
+        encode_seconds=0.0,
+        fallbacks={},
+        codecs=tuple(one.codec for one in stored),
+        held_out=tuple(one.held_out for one in stored if one.held_out is not None),
+    )
 
 
 def mean_over_seeds(runs: Sequence[Figures]) -> NDArray[np.float64]:
@@ -241,13 +267,16 @@ def _about(figures: Figures) -> dict[str, Any]:
         "fit_seconds": figures.fit_seconds,
         "encode_seconds": figures.encode_seconds,
         "fallbacks": figures.fallbacks,
+        "codecs": figures.codecs,
+        "held_out": figures.held_out,
     }
 
 
 def _load(file: Path) -> Figures:
     with np.load(file) as stored:
         about = json.loads(str(stored["about"]))
-        return Figures(ndcg=stored["ndcg"] / _UNITS, **{**about, "dims": tuple(about["dims"])})
+        lists = {name: tuple(value) for name, value in about.items() if isinstance(value, list)}
+        return Figures(ndcg=stored["ndcg"] / _UNITS, **{**about, **lists})
 
 
 def _one_thread() -> None:

@@ -1,0 +1,118 @@
+"""What is compared at equal bytes: smec with the codes that it chooses from, and rivals' codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.methods import Method, smec
+from smec import Compressor, Dataset
+from smec.baselines import fit_baseline
+from smec.calibration import calibrate
+from smec.codecs import FREE
+from smec.coded import Coded, coded
+
+BUDGETS = (8, 16, 32, 64, 128, 256, 512)
+"""Bytes per vector."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Vectors of one size under one codec.
+
+    Attributes
+    ----------
+    dim : int
+    codec : str
+    encoder : Coded
+    held_out : float or None
+        Score on held-out train queries, by which smec chooses; rivals have none.
+    """
+
+    dim: int
+    codec: str
+    encoder: Coded
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
+class CodedSmec:
+    """A training that scores sizes and codecs within the largest budget on held-out queries."""
+
+    method: Method
+    learned = True
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.method.name
+
+    def specification(self) -> dict[str, Any]:
+        """All that decides what it gives on given data, but for the seed."""
+        return {"coded": self.method.specification()}
+
+    def stored(self, dataset: Dataset, seed: int) -> list[Stored]:
+        """Every size and codec that the training considered; the test split is not looked at."""
+        compressor = self.method.fit(dataset, seed)
+        assert isinstance(compressor, Compressor) and compressor.manifest.choice is not None
+        considered = compressor.manifest.choice.considered
+        corpus = dataset.corpus.vectors
+        for one in considered:
+            if one.codec not in (*FREE, *compressor.codecs[one.dim]):
+                compressor = calibrate(compressor, corpus, [one.codec], dims=[one.dim], seed=seed)
+        return [
+            Stored(one.dim, one.codec, coded(compressor, one.codec, corpus, [one.dim]), one.score)
+            for one in considered
+        ]
+
+
+@dataclass(frozen=True)
+class CodedRival:
+    """A baseline with a codec, at each budget as many dims or parts as fit."""
+
+    name: str
+    baseline: str
+    kind: str
+    learned = False
+
+    def specification(self) -> dict[str, Any]:
+        """All that decides what it gives on given data."""
+        return {"coded": {"baseline": self.baseline, "codec": self.kind, "budgets": list(BUDGETS)}}
+
+    def stored(self, dataset: Dataset, seed: int) -> list[Stored]:
+        """One size and codec per budget, where it has any; calibrated on the corpus."""
+        pairs = list(dict.fromkeys(filter(None, (self._fitting(dataset.dim, budget) for budget in BUDGETS))))
+        sizes = sorted({dim for dim, _ in pairs}, reverse=True)
+        encoder = fit_baseline(self.baseline, dataset, sizes, seed)
+        return [
+            Stored(dim, codec, coded(encoder, codec, dataset.corpus.vectors, [dim], seed))
+            for dim, codec in pairs
+        ]
+
+    def _fitting(self, width: int, budget: int) -> tuple[int, str] | None:
+        if self.kind == "int8":
+            return min(width, budget), "int8"
+        if self.kind == "binary":
+            return min(width, 8 * budget), "binary"
+        if self.kind == "rabitq":  # eight bytes of factors beside the bits
+            dims = min(width, 8 * (budget - 8))
+            return (dims, "rabitq") if dims > 0 else None
+        parts = max(n for n in range(1, budget + 1) if width % n == 0)
+        return width, f"{self.kind}{parts}"
+
+
+POST_HOC = CodedSmec(smec("smec, coded afterwards", budget=max(BUDGETS)))
+AWARE = {
+    codec: CodedSmec(smec(f"smec, trained for {codec}", codec=codec, budget=max(BUDGETS)))
+    for codec in ("binary", "int4", "int8")
+}
+"""Codec -> the training that looks through it."""
+
+RIVALS = (
+    CodedRival("PCA + int8", "pca", "int8"),
+    CodedRival("PCA + binary", "pca", "binary"),
+    CodedRival("truncation + binary", "truncate", "binary"),
+    CodedRival("OPQ", "truncate", "opq"),
+    CodedRival("PCA + RaBitQ", "pca", "rabitq"),
+)
+"""OPQ codes the full vectors; RaBitQ as many principal axes as fit, the full vectors turned where all do."""

@@ -15,6 +15,9 @@ from smec.coded import Coded, coded
 BUDGETS = (8, 16, 32, 64, 128, 256, 512)
 """Bytes per vector."""
 
+MOST_PARTS = 128
+"""Of OPQ, which learns a rotation for hours beyond; larger budgets have this."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -77,7 +80,14 @@ class CodedRival:
 
     def specification(self) -> dict[str, Any]:
         """All that decides what it gives on given data."""
-        return {"coded": {"baseline": self.baseline, "codec": self.kind, "budgets": list(BUDGETS)}}
+        return {
+            "coded": {
+                "baseline": self.baseline,
+                "codec": self.kind,
+                "budgets": list(BUDGETS),
+                "parts": MOST_PARTS,
+            }
+        }
 
     def stored(self, dataset: Dataset, seed: int) -> list[Stored]:
         """One size and codec per budget, where it has any; calibrated on the corpus."""
@@ -97,7 +107,7 @@ class CodedRival:
         if self.kind == "rabitq":  # eight bytes of factors beside the bits
             dims = min(width, 8 * (budget - 8))
             return (dims, "rabitq") if dims > 0 else None
-        parts = max(n for n in range(1, budget + 1) if width % n == 0)
+        parts = max(n for n in range(1, min(budget, MOST_PARTS) + 1) if width % n == 0)
         return width, f"{self.kind}{parts}"
 
 

@@ -10,6 +10,7 @@ from benchmarks import (
     ablations,
     continuation,
     dimension_choice,
+    equal_bytes,
     gradients,
     lossless,
     main_table,
@@ -67,6 +68,7 @@ EXPERIMENTS = cast(
     (
         main_table,
         lossless,
+        equal_bytes,
         scarcity,
         ablations,
         memory_queue,

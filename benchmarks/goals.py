@@ -59,6 +59,8 @@ def _goals(documents: Mapping[str, Document]) -> Iterator[tuple[str, bool, str]]
         yield from _unlabelled([part for part in tables if not part["supervised"]])
     if "scarcity" in documents:
         yield from _few(documents["scarcity"])
+    if "equal_bytes" in documents:
+        yield from _bytes(documents["equal_bytes"])
     if "speed" in documents:
         speed = documents["speed"]
         yield (
@@ -154,3 +156,38 @@ def _few(document: Document) -> Iterator[tuple[str, bool, str]]:
                 idle.append(said)
     yield ("30 labels or fewer: at no size surely below PCA", not harmed, "; ".join(harmed) or "at none")
     yield ("from 100 labels on: a gain over PCA", not idle, "; ".join(idle) or "everywhere")
+
+
+def _bytes(document: Document) -> Iterator[tuple[str, bool, str]]:
+    behind, lost = [], []
+    for part in document["datasets"]:
+        at = {row["bytes"]: row for row in part["budgets"]}
+        if part["dataset"] == "scifact-mpnet":
+            for budget, floor in ((24, part["full"]), (32, 0.70), (64, 0.74)):
+                fitting = max((size for size in at if size <= budget), default=None)
+                assert fitting is not None
+                yield (
+                    f"scifact-mpnet with {budget} bytes: {points(floor)}",
+                    at[fitting]["smec"] >= floor,
+                    f"{points(at[fitting]['smec'])} with {fitting}",
+                )
+        behind += [
+            f"{part['dataset']} {row['bytes']}: {points(row['smec'])}, {row['best_rival']} {points(best)}"
+            for row in part["budgets"]
+            if row["smec"] < (best := row["rivals"][row["best_rival"]])
+        ]
+        lost += [
+            f"{part['dataset']} {row['dim']} as {row['codec']}: {signed(row['aware'] - row['afterwards'])}"
+            for row in part["training_for_a_code"]
+            if row["aware"] <= row["afterwards"]
+        ]
+    yield (
+        "at every budget of bytes, at least as good as the best rival's code",
+        not behind,
+        "; ".join(behind) or "in every cell",
+    )
+    yield (
+        "training for a code of at most 32 bytes gains over coding afterwards",
+        not lost,
+        "not: " + "; ".join(lost) if lost else "in every cell",
+    )

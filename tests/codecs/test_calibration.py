@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,9 +20,9 @@ from smec.baselines import fit_baseline
 from smec.calibration import calibrate
 from smec.cli.main import app
 from smec.coded import coded
-from smec.compressor import Block
+from smec.compressor import ASSEMBLED, Block
 from smec.demo import demo_dataset
-from smec.errors import ArtefactError, ConfigError
+from smec.errors import ArtefactError, ConfigError, OutputError
 
 DIMS = (64, 32, 12)
 
@@ -146,6 +149,47 @@ def test_a_column_that_the_codes_would_replace_is_refused(calibrated: Compressor
 def test_no_codec_is_refused(plain: Compressor, dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match="codec: name at least one of float32"):
         calibrate(plain, dataset.corpus.vectors, [])
+
+
+def test_the_page_on_codecs_runs_as_written(
+    calibrated: Compressor, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "codecs.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 3
+    pca = fit_baseline("pca", dataset, (96,))
+    manifest = calibrated.manifest.model_dump(exclude=ASSEMBLED)
+    block = Block(pca.matrix, (96,), "smec")  # type: ignore[attr-defined]
+    corpus = dataset.corpus.vectors
+    wide = Compressor.assemble([block], manifest, corpus[:3], corpus.mean(axis=0))
+    calibrate(wide, corpus, ["int8"]).save(tmp_path / "MODEL")
+    np.save(tmp_path / "corpus.npy", corpus)
+    compress(
+        Compressor.load(tmp_path / "MODEL"), tmp_path / "corpus.npy", tmp_path / "codes.npy", codec="int8"
+    )
+    monkeypatch.chdir(tmp_path)
+    given = {"vectors": corpus[:5], "corpus_vectors": corpus, "dataset": dataset}
+    first: dict[str, Any] = {}
+    exec(blocks[0] + blocks[1], first)
+    error = np.abs(first["vectors"] - wide.encode(corpus))
+    assert np.median(error) < 0.01
+    query = wide.encode(corpus[:1])
+    assert first["index"].search(query, 1)[1][0, 0] == 0
+    exec(blocks[2], given)
+    np.testing.assert_array_equal(given["codes"], first["codes"][:5])
+
+
+def test_what_the_disk_refuses_leaves_nothing(
+    calibrated: Compressor, dataset: Dataset, tmp_path: Path
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            calibrate(calibrated, dataset.corpus.vectors, ["itq"], dims=[32]).save(tmp_path / "more")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line(calibrated: Compressor, dataset: Dataset, tmp_path: Path) -> None:

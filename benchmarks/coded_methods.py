@@ -11,6 +11,7 @@ from smec.baselines import fit_baseline
 from smec.calibration import calibrate
 from smec.codecs import FREE
 from smec.coded import Coded, coded
+from smec.encoder import default_dims
 
 BUDGETS = (8, 16, 32, 64, 128, 256, 512)
 """Bytes per vector."""
@@ -112,11 +113,27 @@ class CodedRival:
 
 
 POST_HOC = CodedSmec(smec("smec, coded afterwards", budget=max(BUDGETS)))
-AWARE = {
-    codec: CodedSmec(smec(f"smec, trained for {codec}", codec=codec, budget=max(BUDGETS)))
-    for codec in ("binary", "int4", "int8")
-}
-"""Codec -> the training that looks through it."""
+
+
+def aware(width: int) -> dict[str, CodedSmec]:
+    """Codec -> the training of vectors of ``width`` dims that looks through it.
+
+    All sizes for binary and int4; for product codes D/8 and D/16, where those are more than two dims a
+    part; for int8 the sizes of at most 32 bytes.
+    """
+    middle = (width // 8, width // 16)
+    sizes: dict[str, tuple[int, ...] | None] = {
+        "binary": None,
+        "int4": None,
+        **{f"pq{parts}": tuple(dim for dim in middle if dim > 2 * parts) for parts in (8, 16, 32)},
+        "int8": tuple(dim for dim in default_dims(width) if dim <= 32),
+    }
+    return {
+        codec: CodedSmec(smec(f"smec, trained for {codec}", codec=codec, dims=dims, budget=max(BUDGETS)))
+        for codec, dims in sizes.items()
+        if dims != ()
+    }
+
 
 RIVALS = (
     CodedRival("PCA + int8", "pca", "int8"),

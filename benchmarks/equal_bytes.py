@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cells import Cell, Figures, Laboratory, full_size
-from benchmarks.coded_methods import AWARE, BUDGETS, POST_HOC, RIVALS, CodedRival, CodedSmec
+from benchmarks.coded_methods import BUDGETS, POST_HOC, RIVALS, CodedRival, CodedSmec, aware
 from benchmarks.markdown import points, signed, table
 from benchmarks.plan import Plan
 from benchmarks.plots import draw_lines
@@ -22,6 +22,9 @@ NAME = "equal_bytes"
 Document = dict[str, Any]
 Scores = NDArray[np.float64]
 
+WIDTHS = {"scifact-mpnet": 768, "cranfield-mpnet": 768, "medquad-minilm": 384, "grocery-effnet": 1280}
+"""D of the reference datasets."""
+
 SMALL = 32
 """Bytes within which training for a code is held against coding afterwards."""
 
@@ -30,7 +33,7 @@ def cells(plan: Plan) -> Iterator[Cell]:
     """What has to be run."""
     for seed in plan.seeds:
         for dataset in plan.datasets:
-            for method in (POST_HOC, *AWARE.values()):
+            for method in (POST_HOC, *aware(WIDTHS[dataset]).values()):
                 yield Cell(method, dataset, seed)
             for rival in RIVALS:
                 yield Cell(rival, dataset)
@@ -43,22 +46,20 @@ def summarise(laboratory: Laboratory, plan: Plan) -> Document:
 
 
 def _dataset(laboratory: Laboratory, dataset: str, seeds: Sequence[int]) -> Document | None:
-    methods: tuple[CodedSmec | CodedRival, ...] = (POST_HOC, *AWARE.values(), *RIVALS)
+    methods: tuple[CodedSmec | CodedRival, ...] = (POST_HOC, *aware(WIDTHS[dataset]).values(), *RIVALS)
     runs = {method: laboratory.finished(method, dataset, seeds) for method in methods}
     if not all(runs.values()):
         return None
-    complete = min(len(runs[method]) for method in (POST_HOC, *AWARE.values()))
+    ours = [method for method in methods if isinstance(method, CodedSmec)]
+    complete = min(len(runs[method]) for method in ours)
     rivals = {rival.name: runs[rival][0] for rival in RIVALS}
-    budgets = [
-        _budget(budget, [runs[method][:complete] for method in (POST_HOC, *AWARE.values())], rivals)
-        for budget in BUDGETS
-    ]
+    budgets = [_budget(budget, [runs[method][:complete] for method in ours], rivals) for budget in BUDGETS]
     return {
         "dataset": dataset,
         "seeds": complete,
         "full": round(float(full_size(laboratory.dataset(dataset)).mean()), 4),
         "budgets": budgets,
-        "training_for_a_code": list(_awareness(runs, complete)),
+        "training_for_a_code": list(_awareness(runs, aware(WIDTHS[dataset]), complete)),
     }
 
 
@@ -101,13 +102,15 @@ def _bytes(run: Figures, place: int) -> int:
     return code_bytes(run.codecs[place], run.dims[place])
 
 
-def _awareness(runs: dict[CodedSmec | CodedRival, list[Figures]], seeds: int) -> Iterator[Document]:
-    for codec, method in AWARE.items():
-        afterwards, aware = runs[POST_HOC][:seeds], runs[method][:seeds]
-        for place, dim in enumerate(aware[0].dims):
-            size = _bytes(aware[0], place)
-            if size <= SMALL and aware[0].codecs[place] == codec:
-                before, after = _mean(afterwards, dim, codec), _mean(aware, dim, codec)
+def _awareness(
+    runs: dict[CodedSmec | CodedRival, list[Figures]], methods: dict[str, CodedSmec], seeds: int
+) -> Iterator[Document]:
+    for codec, method in methods.items():
+        afterwards, trained = runs[POST_HOC][:seeds], runs[method][:seeds]
+        for place, dim in enumerate(trained[0].dims):
+            size = _bytes(trained[0], place)
+            if size <= SMALL:
+                before, after = _mean(afterwards, dim, codec), _mean(trained, dim, codec)
                 yield {
                     "codec": codec,
                     "dim": dim,
@@ -131,7 +134,7 @@ def section(document: Document) -> list[str]:
         "",
         "nDCG@10 with so many bytes per vector, one search, no rescoring; documents are coded, queries are",
         "floats. `smec` is, at each budget, the size and code that scored best on held-out train queries, of",
-        "an ordinary training coded afterwards and of trainings for binary, int4 and int8. A rival has its",
+        "an ordinary training coded afterwards and of trainings for the codes below. A rival has its",
         "best on the test queries in as many bytes or fewer, which it could not know. OPQ codes the full",
         "vectors; PCA gives as many dims as fit, of which int8 keeps a byte, binary a bit, and RaBitQ a bit",
         "and eight bytes beside. OPQ has at most 128 parts, also where the budget is larger.",

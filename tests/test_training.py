@@ -30,6 +30,7 @@ CONFIGS = {
     "sequential": short(schedule="sequential"),
     "nested ads": short(schedule="sequential", selection="ads"),
     "joint": short(schedule="joint"),
+    "through a code": short(codec="pq6"),
 }
 UNGATED: dict[str, Any] = {"validation": {"gate": False}}
 

@@ -126,8 +126,8 @@ class TrainConfig(_Settings):
     300 queries to fit and one training."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
-    codec: Literal["int8", "int4", "binary"] | None = None
-    """Documents are compared, checked and judged as this code stores them; None: as floats."""
+    codec: str | None = None
+    """Documents are compared, checked and judged as this codec stores them; None: as floats."""
     budget: int | None = Field(None, ge=1)
     """Bytes per vector: choose the size and codec that score best within them."""
     target: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -147,6 +147,8 @@ class TrainConfig(_Settings):
                 f"schedule {self.schedule!r} trains prefixes of one nested matrix: "
                 "no 'ads', no 'fresh' layers"
             )
+        if self.codec is not None and self.selection == "ads":
+            raise ValueError("a codec stores prefixes: selection 'ads' trains without one; use 'prefix'")
         if not self.supervised and self.schedule == "distilled":
             raise ValueError("schedule 'distilled' learns from labels; use 'sequential' or 'joint'")
         if self.budget is not None and self.target is not None:

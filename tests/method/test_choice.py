@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from smec import Compressor, TrainConfig, compress, extend, train
@@ -21,7 +19,8 @@ from smec.codecs import code_bytes, fit_codec
 from smec.config import build_config
 from smec.demo import demo_folder
 from smec.errors import ConfigError
-from smec.losses.straight_through import TRAINABLE, straight_through
+from smec.losses.straight_through import straight_through
+from smec.method.stage_codecs import StageCodecs
 from training_data import short, small_dataset
 
 
@@ -36,23 +35,45 @@ def choice(**fields: Any) -> Choice:
     return found
 
 
-@settings(deadline=None)
-@given(st.sampled_from(TRAINABLE), st.integers(2, 40))
-def test_what_training_sees_is_what_the_codec_stores(codec: str, seed: int) -> None:
-    rows = np.random.default_rng(seed).standard_normal((400, 16)).astype(np.float32)
-    stored = fit_codec(codec, rows)
-    seen = straight_through(torch.from_numpy(rows), codec).numpy()
-    # Quantiles and medians are interpolated in one of them, and not in the other.
-    assert np.abs(seen - stored.decode(stored.encode(rows))).mean() < 0.02
-    assert len(np.unique(seen[:, 0].round(4))) <= {"int8": 256, "int4": 16, "binary": 2}[codec]
-
-
-@pytest.mark.parametrize("codec", TRAINABLE)
-def test_its_gradient_is_that_of_the_vectors(codec: str) -> None:
-    rows = torch.randn(50, 8, requires_grad=True)
-    weights = torch.randn(50, 8)
-    (straight_through(rows, codec) * weights).sum().backward()  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("name", ["int8", "int4", "binary", "itq", "pq4", "opq4", "rabitq"])
+def test_training_sees_what_is_stored_with_the_gradient_of_the_vectors(name: str) -> None:
+    rows = torch.randn(400, 16, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    stored = fit_codec(name, rows.detach().numpy())
+    seen = straight_through(rows, stored)
+    decoded = stored.decode(stored.encode(rows.detach().numpy()))
+    np.testing.assert_allclose(seen.detach().numpy(), decoded, atol=1e-6)
+    weights = torch.randn(400, 16)
+    (seen * weights).sum().backward()  # type: ignore[no-untyped-call]
     assert rows.grad is not None and torch.allclose(rows.grad, weights)
+
+
+def test_a_calibration_follows_the_vectors_and_is_that_of_its_step() -> None:
+    documents = torch.randn(300, 8, generator=torch.Generator().manual_seed(2))
+    matrix = torch.eye(8)
+    codecs, resumed = (StageCodecs("binary", [8], documents, seed=0, stage=1, every=10) for _ in range(2))
+    codecs.calibrate(matrix, 0)
+    first = codecs.get(8)
+    codecs.calibrate(-3 * matrix, 9)
+    assert codecs.get(8) is first
+    codecs.calibrate(-3 * matrix, 10)
+    resumed.calibrate(-3 * matrix, 10)
+    new, again = codecs.get(8), resumed.get(8)
+    assert first is not None and new is not None and again is not None
+    for name, tensor in new.tensors().items():
+        np.testing.assert_array_equal(tensor, again.tensors()[name])
+    assert any(not np.array_equal(new.tensors()[name], first.tensors()[name]) for name in new.tensors())
+    assert codecs.get(4) is None
+
+
+def test_a_training_for_product_codes_keeps_their_calibration() -> None:
+    model = trained(dims=(32,), codec="pq4")
+    assert model.codecs[32] == ("float32", "float16", "int8", "int4", "binary", "pq4")
+    assert model.codec("pq4", 32).code_bytes == 4
+
+
+def test_a_codec_and_a_selector_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match="a codec stores prefixes: selection 'ads' trains without one"):
+        build_config("paper", codec="binary")
 
 
 def test_the_gate_measures_the_code_that_is_trained_for() -> None:
@@ -141,7 +162,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     for options, message in (
         (("--budget", "lots"), "budget: 'lots' is not a number of bytes; write it as 64B"),
         (("--budget", "1B"), "budget: nothing fits into 1 bytes"),
-        (("--codec", "pq8"), "codec: Input should be 'int8', 'int4' or 'binary'"),
+        (("--codec", "int3"), "codec 'int3' is unknown; use float32, "),
+        (("--codec", "pq7"), "codec pq7: 48 dims do not fall into 7 parts; use pq6"),
     ):
         exit_code, out, error = run("none", *options)
         assert (exit_code, out) == (2, "") and message in error and error.count("\n") == 1

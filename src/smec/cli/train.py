@@ -41,7 +41,9 @@ def train(
     ] = False,
     codec: Annotated[
         str | None,
-        typer.Option(help="Train for vectors that are stored as int8, int4 or binary. Default: as floats."),
+        typer.Option(
+            help="Train for vectors that are stored so: binary, int4, pq16, ... Default: as floats."
+        ),
     ] = None,
     budget: Annotated[
         str | None,

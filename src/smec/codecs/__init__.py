@@ -115,9 +115,10 @@ def packs(name: str, dim: int) -> bool:
     return True
 
 
-def usual(dims: Sequence[int]) -> list[str]:
-    """Those of `EVERY_TIME` that can store at least one of the sizes."""
-    return [name for name in EVERY_TIME if any(packs(name, dim) for dim in dims)]
+def usual(dims: Sequence[int], trained_for: str | None = None) -> list[str]:
+    """Those of `EVERY_TIME`, and the codec of the training, that can store at least one of the sizes."""
+    names = dict.fromkeys((*EVERY_TIME, *([trained_for] if trained_for is not None else [])))
+    return [name for name in names if any(packs(name, dim) for dim in dims)]
 
 
 def sampled(vectors: FloatArray, seed: int) -> FloatArray:

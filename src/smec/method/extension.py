@@ -174,4 +174,5 @@ def _assemble(
         compressor.tensors[MEAN],
         [compressor.codec(known.codec, known.dim) for known in before.codecs],
     )
-    return calibrate(extended, dataset.corpus.vectors, usual(block.dims), dims=block.dims, seed=config.seed)
+    names = usual(block.dims, config.codec)
+    return calibrate(extended, dataset.corpus.vectors, names, dims=block.dims, seed=config.seed)

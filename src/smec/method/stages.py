@@ -20,6 +20,7 @@ from smec.losses.straight_through import straight_through
 from smec.method.agreement import FEWEST
 from smec.method.memory import CrossBatchMemory
 from smec.method.selection import column_order, training_mask
+from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
 from smec.training.pool import Pool
 
@@ -131,6 +132,14 @@ class Stage:
         drawn = {"negatives": config.distillation.negatives} if plan.taught else {}
         self._batches = Batches(pool, config.optimiser.model_copy(update=drawn), config.seed, plan.number)
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
+        self._codecs = StageCodecs(
+            config.codec,
+            [size for size in plan.sizes if self.codec(size) is not None],
+            documents,
+            config.seed,
+            plan.number,
+            config.validation.every,
+        )
         self._taught = (
             (functional.normalize(queries @ layer), functional.normalize(documents @ layer))
             if plan.taught
@@ -163,11 +172,9 @@ class Stage:
         """L_rank + weights * (L_distil + L_memory), summed over the sizes; L_memory alone without labels."""
         batch = self._batches.draw(step)
         self.memory.push(batch.documents)
-        project = _Projection(
-            self._layer[:, : self.plan.columns] + parameters["residual"],
-            self.plan.sizes,
-            self._mask(parameters, step),
-        )
+        matrix = self._layer[:, : self.plan.columns] + parameters["residual"]
+        self._codecs.calibrate(matrix, step)
+        project = _Projection(matrix, self.plan.sizes, self._mask(parameters, step))
         weight = self._memory_weight()
         total = torch.zeros(())
         if self._config.supervised:
@@ -216,7 +223,7 @@ class Stage:
         return self._config.codec if size in (self._config.dims or ()) else None
 
     def _stored(self, documents: Tensor, size: int) -> Tensor:
-        codec = self.codec(size)
+        codec = self._codecs.get(size)
         return documents if codec is None else straight_through(documents, codec)
 
     def _teacher(self, batch: Batch) -> Tensor | None:

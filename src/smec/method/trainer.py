@@ -176,7 +176,7 @@ def _assemble(
         mean_direction(dataset.corpus.vectors),
     )
     vectors = dataset.corpus.vectors
-    calibrated = calibrate(compressor, vectors, usual(compressor.dims), seed=config.seed)
+    calibrated = calibrate(compressor, vectors, usual(compressor.dims, config.codec), seed=config.seed)
     if choice is None or choice.chosen.codec in calibrated.codecs[choice.chosen.dim]:
         return calibrated
     chosen = choice.chosen

@@ -14,7 +14,7 @@ from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
-from smec.vectors import Float32Array, FloatArray, check_vectors, normalise
+from smec.vectors import Float32Array, FloatArray, check_table, check_vectors, normalise, usable
 
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
@@ -143,9 +143,15 @@ class Compressor:
         """
         width = served(dim, self.dims, self.name)
         single = np.ndim(vectors) == 1
-        rows = check_vectors(np.atleast_2d(vectors), "encode", dim=self.input_dim)
+        rows = check_table(np.atleast_2d(vectors), "encode", dim=self.input_dim)
         matrix = self._blocks[width].matrix[:, :width]
-        encoded = normalise(np.asarray(rows, dtype=np.float32) @ matrix)
+        # What is unusable in a row shows in its product, which is smaller to look at.
+        with np.errstate(over="ignore", invalid="ignore"):
+            small = np.asarray(rows, dtype=np.float32) @ matrix
+        if not usable(small):
+            check_vectors(rows, "encode")
+            check_vectors(small, f"encode, compressed to {width} dims")
+        encoded = normalise(small)
         return encoded[0] if single else encoded
 
     def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
@@ -171,14 +177,17 @@ class Compressor:
         ConfigError
             ``dim`` is not served, or cannot be made from vectors of this size.
         DataError
-            The vectors' width is not a served size, or a row is not usable.
+            The vectors' width is not a served size, or a row is not usable, or is not any more when it is
+            small.
         """
         rows = check_vectors(vectors, "shrink")
         served(dim, self.dims, self.name)
         if rows.shape[1] not in self.dims:
             sizes = ", ".join(map(str, self.dims))
             raise DataError(f"shrink: vectors have {rows.shape[1]} dims, but compressed ones have {sizes}")
-        return self._shrink(normalise(rows), dim)
+        small = self._shrink(normalise(rows), dim)
+        check_vectors(small, f"shrink, compressed to {dim} dims")
+        return small
 
     def _shrink(self, rows: Float32Array, dim: int) -> Float32Array:
         source, block = rows.shape[1], self._blocks[dim]

@@ -53,6 +53,14 @@ def check_vectors(
         Not two-dimensional, no rows, no columns, not floating point, of another width,
         or a row with NaN, Inf or only zeros (cosine is not defined there).
     """
+    array = check_table(vectors, name, dim=dim)
+    for block in row_blocks(len(array)):
+        _check_rows(array[block], name, block.start, first_row, ids)
+    return array
+
+
+def check_table(vectors: ArrayLike, name: str, *, dim: int | None = None) -> FloatArray:
+    """`check_vectors` without a look at the numbers: shape, width and type."""
     array = np.asanyarray(vectors)
     if array.ndim != 2:
         raise DataError(f"{name}: vectors must be a table of shape (rows, dims), got shape {array.shape}")
@@ -62,16 +70,25 @@ def check_vectors(
         raise DataError(f"{name}: vectors must be float16, float32 or float64, got {array.dtype}")
     if dim is not None and array.shape[1] != dim:
         raise DataError(f"{name}: vectors have {array.shape[1]} dims, but {dim} are expected")
-    for block in row_blocks(len(array)):
-        _check_rows(array[block], name, block.start, first_row, ids)
     return array
 
 
-def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
+def usable(rows: FloatArray) -> bool:
+    """Whether no row of shape (n, d) has NaN or Inf or is all zeros."""
+    energy = _energy(rows)
+    return bool(np.isfinite(energy).all() and energy.min() > 0)
+
+
+def _energy(rows: FloatArray) -> NDArray[np.float64]:
     # A float64 sum of squares is finite and positive exactly when the row is usable.
-    energy = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    if np.isfinite(energy).all() and energy.min() > 0:
+    energy: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return energy
+
+
+def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
+    if usable(rows):
         return
+    energy = _energy(rows)
     row = int(np.flatnonzero(~(np.isfinite(energy) & (energy > 0)))[0])
     where = f"row {first_row + start + row}" + (f" (id {ids[start + row]!r})" if ids is not None else "")
     if energy[row] == 0:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
 from smec.bulk.blocks import Block, Format, Source
@@ -16,7 +14,7 @@ from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
-from smec.vectors import Float32Array, check_vectors
+from smec.vectors import Float32Array, check_table, check_vectors
 
 FORMATS: dict[str, Format] = {
     ".parquet": parquet,
@@ -169,12 +167,12 @@ def _check_output(source: Path, output: Path, *, force: bool) -> None:
 
 def _compressed(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> Float32Array:
     width = compressor.input_dim if from_dim is None else from_dim
-    check_vectors(block.vectors, block.name, dim=width, first_row=block.first_row)
-    # Numbers near the end of float32's range overflow in the product; the check below names the row.
-    with np.errstate(over="ignore", invalid="ignore"):
+    check_table(block.vectors, block.name, dim=width)
+    try:
         if from_dim is None:
-            vectors = compressor.encode(block.vectors, dim)
-        else:
-            vectors = compressor.shrink(block.vectors, dim)
-    check_vectors(vectors, f"{block.name}, compressed to {dim} dims", first_row=block.first_row)
-    return vectors
+            return compressor.encode(block.vectors, dim)
+        return compressor.shrink(block.vectors, dim)
+    except DataError as error:
+        check_vectors(block.vectors, block.name, first_row=block.first_row)
+        # Numbers near the end of float32's range overflow in the product.
+        raise DataError(f"{block.name}, in the rows from {block.first_row} on: {error}") from error

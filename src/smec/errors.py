@@ -45,6 +45,12 @@ class GateError(SmecError):
     exit_code = 3
 
 
+class IncompleteError(SmecError):
+    """Some shards could not be made; the others are finished."""
+
+    exit_code = 4
+
+
 class MissingExtraError(SmecError, ImportError):
     """An optional dependency is not installed.
 

@@ -37,13 +37,21 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows of a file that follow each other."""
+
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Source:
     """An input whose rows have not been read yet.
 
     Parameters
     ----------
     rows : int
-        How many there are, in all of its files.
+        How many are to be read, in all of its files.
     schema : pyarrow.Schema
         With the fields ``id`` and ``vector``.
     blocks : iterator of Block
@@ -65,8 +73,15 @@ Write = Callable[[Sequence[pa.Array], Codes], None]
 class Format(Protocol):
     """What the module of a file format offers."""
 
-    def source(self, path: Path, dim: int) -> Source:
-        """Open ``path``, whose vectors must have ``dim`` dims; DataError when it cannot be used."""
+    def source(self, path: Path, dim: int, rows: Rows | None = None) -> Source:
+        """Open ``path``, whose vectors must have ``dim`` dims, or some `lumps` of it that follow each
+        other; DataError when it cannot be used.
+        """
+
+    def lumps(self, path: Path, most: int) -> list[int]:
+        """Rows of the parts of ``path`` that can be read without what is before them, at most ``most``
+        where the format has a choice; DataError when it cannot be read.
+        """
 
     def writing(
         self, output: Path, source: Source, schema: pa.Schema, *, force: bool

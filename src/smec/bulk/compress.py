@@ -102,8 +102,8 @@ def compress(
         ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
     """
     source, output = Path(source), Path(output)
-    width, dim = _sizes(compressor, from_dim, dim)
-    codec = codec or _codec(compressor, dim)
+    width, dim = sizes(compressor, from_dim, dim)
+    codec = codec or chosen_codec(compressor, dim)
     bytes_per_vector = code_bytes(codec, dim)
     stored = compressor.codec(codec, dim)
     output_format = _format(output)
@@ -113,7 +113,7 @@ def compress(
     done = input_bytes = 0
     with output_format.writing(output, opened, schema, force=force) as write:
         for block in opened.blocks:
-            write(block.columns, stored.encode(_compressed(compressor, block, from_dim, dim)))
+            write(block.columns, stored.encode(compressed_block(compressor, block, from_dim, dim)))
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:
@@ -121,12 +121,13 @@ def compress(
     return Compressed(done, width, dim, codec, input_bytes, bytes_per_vector, output)
 
 
-def _codec(compressor: Compressor, dim: int) -> str:
+def chosen_codec(compressor: Compressor, dim: int) -> str:
+    """What stores a size where nothing else is asked for."""
     choice = compressor.manifest.choice
     return choice.chosen.codec if choice is not None and choice.chosen.dim == dim else "float32"
 
 
-def _sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tuple[int, int]:
+def sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tuple[int, int]:
     """Width of the vectors to read, and of those to write."""
     dims, name, choice = compressor.dims, compressor.name, compressor.manifest.choice
     if from_dim is None:
@@ -157,15 +158,27 @@ def _open(path: Path, width: int) -> Source:
 
 
 def _check_output(source: Path, output: Path, *, force: bool) -> None:
-    place = output.resolve()
-    if source.resolve() in (place, *place.parents):
-        raise ConfigError(f"{output}: is the input or lies in it; name another output")
+    check_apart(source, output)
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; name a file")
     check_free(output, force=force)
 
 
-def _compressed(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> Float32Array:
+def check_apart(source: Path, output: Path) -> None:
+    """Raise ConfigError when the output is the input or lies in its folder."""
+    place = output.resolve()
+    if source.resolve() in (place, *place.parents):
+        raise ConfigError(f"{output}: is the input or lies in it; name another output")
+
+
+def compressed_block(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> Float32Array:
+    """Small vectors of a block.
+
+    Raises
+    ------
+    DataError
+        Another width, or a row that cannot be used; names the file and the row.
+    """
     width = compressor.input_dim if from_dim is None else from_dim
     check_table(block.vectors, block.name, dim=width)
     try:

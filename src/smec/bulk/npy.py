@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count, islice
@@ -14,7 +15,7 @@ import pyarrow as pa
 from numpy.lib import format as npy_format
 
 from smec.atomic import replacing
-from smec.bulk.blocks import Block, Source, Write
+from smec.bulk.blocks import Block, Rows, Source, Write
 from smec.bulk.tables import stored_field
 from smec.codecs import Codes
 from smec.data.columns import string_column
@@ -26,21 +27,33 @@ from smec.vectors import row_blocks
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 
-def source(path: Path, dim: int) -> Source:
-    """Open a ``.npy`` file; without a file of ids beside it they are the rows' numbers.
+def source(path: Path, dim: int, rows: Rows | None = None) -> Source:
+    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers.
 
     Raises
     ------
     DataError
         No ``.npy`` file or not all of it, or another number of ids than of rows.
     """
-    rows = len(mapped(path))
-    ids_path = _ids_path(path)
-    has_ids = ids_path.exists()
-    if has_ids and (lines := sum(1 for _ in _lines(ids_path))) != rows:
+    has_ids = _ids_path(path).exists()
+    # Pieces are of a file that `lumps` has looked at.
+    rows = rows or Rows(0, sum(lumps(path, sys.maxsize)))
+    ids = islice(_lines(_ids_path(path)) if has_ids else map(str, count()), rows.first, None)
+    return Source(rows.count, SCHEMA, _blocks(path, rows, ids), has_ids)
+
+
+def lumps(path: Path, most: int) -> list[int]:
+    """``most`` rows each, and a rest.
+
+    Raises
+    ------
+    DataError
+        No ``.npy`` file or not all of it, or another number of ids than of rows.
+    """
+    rows, ids_path = len(mapped(path)), _ids_path(path)
+    if ids_path.exists() and (lines := sum(1 for _ in _lines(ids_path))) != rows:
         raise DataError(f"{ids_path}: {lines} ids for the {rows} vectors in {path.name}")
-    ids = _lines(ids_path) if has_ids else map(str, count())
-    return Source(rows, SCHEMA, _blocks(path, rows, ids), has_ids)
+    return [block.stop - block.start for block in row_blocks(rows, most)]
 
 
 def _ids_path(path: Path) -> Path:
@@ -52,12 +65,13 @@ def _lines(path: Path) -> Iterator[str]:
         yield from (line.rstrip("\n") for line in lines)
 
 
-def _blocks(path: Path, rows: int, ids: Iterator[str]) -> Iterator[Block]:
-    for block in row_blocks(rows):
+def _blocks(path: Path, rows: Rows, ids: Iterator[str]) -> Iterator[Block]:
+    for block in row_blocks(rows.count):
+        first = rows.first + block.start
         # Mapped anew each time, as pages that were read count as the process' while they are mapped.
-        vectors = np.asarray(mapped(path)[block])
+        vectors = np.asarray(mapped(path)[first : rows.first + block.stop])
         column = pa.array(list(islice(ids, len(vectors))), pa.string())
-        yield Block(str(path), block.start, vectors, [column, None])
+        yield Block(str(path), first, vectors, [column, None])
 
 
 @contextmanager

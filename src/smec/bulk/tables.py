@@ -64,15 +64,17 @@ def stored_field(schema: pa.Schema) -> pa.Field:
     return schema.field("vector" if note["codec"] in FREE else CODE)
 
 
-def table_blocks(batches: Iterable[pa.RecordBatch], name: str, dim: int) -> Iterator[Block]:
-    """Blocks of the record batches of one file.
+def table_blocks(
+    batches: Iterable[pa.RecordBatch], name: str, dim: int, first_row: int = 0
+) -> Iterator[Block]:
+    """Blocks of the record batches of one file, the first of which begins at ``first_row``.
 
     Raises
     ------
     DataError
         A row has no id, or no vector of ``dim`` numbers.
     """
-    row = 0
+    row = first_row
     for batch in batches:
         if not batch.num_rows:
             continue

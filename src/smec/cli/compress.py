@@ -1,4 +1,4 @@
-"""``smec compress``: a file of embeddings, made smaller."""
+"""``smec compress``: embeddings in files, made smaller."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smec.errors import ConfigError, IncompleteError
+
 if TYPE_CHECKING:
     from smec.bulk.compress import Compressed
+    from smec.bulk.sharded import Sharded
 
 
 def compress(
@@ -18,12 +21,18 @@ def compress(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Embeddings: .parquet, a folder of Parquet shards, .arrow/.feather/.ipc or .npy.",
+            help="Embeddings: .parquet, .arrow/.feather/.ipc or .npy; a folder of such files, or a quoted "
+            "glob.",
             metavar="INPUT",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write: .parquet, .arrow/.feather/.ipc or .npy.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write: .parquet, .arrow/.feather/.ipc or .npy; or a folder for Parquet shards.",
+        ),
     ],
     dim: Annotated[
         int | None,
@@ -42,29 +51,81 @@ def compress(
             "MODEL's budget or target chose for that size, else float32."
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes, for a folder; each has its share of the cores.", min=1)
+    ] = 1,
+    rows_per_shard: Annotated[
+        int | None, typer.Option(help="Rows of a shard at most, for a folder. Default: 262144.", min=1)
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Finish a folder that an earlier run began; its shards are verified."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Compress a file of embeddings into another file, whatever its size."""
-    from smec.bulk.compress import compress as compress_file
+    """Compress embeddings of any number into a file, or into a folder of shards.
+
+    A folder is written shard by shard: what kills the run costs the shards at work, and --resume makes
+    what is missing. An input that cannot be read is left out and reported with exit code 4; the others
+    go on, and --resume tries it again.
+    """
+    from smec.bulk.compress import FORMATS
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
 
+    compressor = Compressor.load(model)
+    if output.suffix in FORMATS:
+        if workers > 1 or rows_per_shard or resume:
+            raise ConfigError(
+                f"{output}: --workers, --rows-per-shard and --resume are for a folder of shards; name one"
+            )
+        from smec.bulk.compress import compress as compress_file
+
+        with counted_progress("rows") as progress:
+            compressed = compress_file(
+                compressor,
+                source,
+                output,
+                dim=dim,
+                from_dim=from_dim,
+                codec=codec,
+                force=force,
+                progress=progress,
+            )
+        typer.echo(_json(compressed) if as_json else _summary(compressed))
+        return
+    from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
+
     with counted_progress("rows") as progress:
-        compressed = compress_file(
-            Compressor.load(model),
+        sharded = compress_shards(
+            compressor,
             source,
             output,
             dim=dim,
             from_dim=from_dim,
             codec=codec,
+            workers=workers,
+            rows_per_shard=rows_per_shard or ROWS_PER_SHARD,
+            resume=resume,
             force=force,
             progress=progress,
         )
-    typer.echo(_json(compressed) if as_json else _summary(compressed))
+    typer.echo(_json(sharded) if as_json else _shards(sharded))
+    _check_complete(sharded)
 
 
-def _json(compressed: Compressed) -> str:
+def _check_complete(sharded: Sharded) -> None:
+    for failure in sharded.failures:
+        typer.echo(f"warning: shard {failure.number}: {failure.error}", err=True)
+    if sharded.failures:
+        count = len(sharded.failures)
+        raise IncompleteError(
+            f"{sharded.output}: {count} shards are missing; repair their inputs and finish with --resume"
+        )
+
+
+def _json(compressed: Compressed | Sharded) -> str:
     return json.dumps({**asdict(compressed), "output": str(compressed.output)})
 
 
@@ -74,4 +135,12 @@ def _summary(compressed: Compressed) -> str:
         f"{compressed.output}: {compressed.rows:,} rows of {compressed.dim} dims ({compressed.codec}), "
         f"from {compressed.input_dim}\n"
         f"{before:,} -> {after:,} bytes per vector: {before / after:.1f} times smaller"
+    )
+
+
+def _shards(sharded: Sharded) -> str:
+    reused = f", {sharded.reused} of them from before" if sharded.reused else ""
+    return (
+        f"{sharded.output}: {sharded.rows:,} rows of {sharded.dim} dims ({sharded.codec}, "
+        f"{sharded.bytes_per_vector:,} bytes) in {sharded.shards} shards{reused}"
     )

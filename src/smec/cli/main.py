@@ -22,7 +22,7 @@ from smec.cli.verify import verify
 from smec.errors import SmecError
 
 INTERRUPTED = 130
-HINTS = {"train": "; continue with --resume"}
+HINTS = {"train": "; continue with --resume", "compress": "; a folder of shards continues with --resume"}
 
 
 class _Program(TyperGroup):
@@ -73,7 +73,8 @@ def _smec(
     """Make the embeddings you already have 8-32x smaller, and retrieve as well or better.
 
     Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 2 unusable input or
-    output or a failed check, 3 a size fell back to a baseline under --strict, 130 interrupted.
+    output or a failed check, 3 a size fell back to a baseline under --strict, 4 some shards are missing,
+    130 interrupted.
     """
 
 

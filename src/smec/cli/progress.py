@@ -35,11 +35,18 @@ def training_progress(console: Console | None = None) -> Iterator[Callable[[Prog
 def counted_progress(unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield the callback that takes how many units are done, and of how many."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        """Units per second."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn())
+    columns = (BarColumn(), MofNCompleteColumn(), unit, Speed(), TimeRemainingColumn())
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(unit, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,0 +1,112 @@
+"""The local engine: a pool of processes, each with its share of the cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from smec.bulk.manifest import Failure, Piece, Shard
+from smec.bulk.shard import Job, make_shard, record
+
+AHEAD = 2
+"""Pieces that wait per worker: the others are not handed out before there is room."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+_job: Job | None = None
+"""Of a worker's process."""
+
+
+def run(job: Job, pieces: Sequence[Piece], workers: int) -> Iterator[Shard | Failure]:
+    """Make the shards, in any order; a piece whose process dies twice becomes a `Failure`.
+
+    Raises
+    ------
+    OutputError
+        The disk refuses.
+    """
+    if workers == 1:
+        yield from (make_shard(job, piece) for piece in pieces)
+        return
+    suspects: list[Piece] = []
+    waiting = list(pieces)
+    while waiting:
+        yield from _pool(job, waiting, workers, suspects)
+        # After a death the pool is lost; what was not at work is innocent.
+        waiting = [piece for piece in waiting if piece not in suspects]
+        for piece in suspects:
+            yield _alone(job, piece)
+        suspects = []
+
+
+def _pool(job: Job, waiting: list[Piece], workers: int, suspects: list[Piece]) -> Iterator[Shard | Failure]:
+    """Work off ``waiting``; if a process dies, the pieces at work are left in ``suspects``."""
+    at_work: dict[Future[Shard | Failure], Piece] = {}
+    with _few_threads(workers), _processes(job, workers) as pool:
+        while waiting or at_work:
+            while waiting and len(at_work) < AHEAD * workers:
+                piece = waiting.pop(0)
+                at_work[pool.submit(_make, piece)] = piece
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                try:
+                    made = future.result()
+                except BrokenProcessPool:
+                    suspects.extend(at_work.values())
+                    return
+                del at_work[future]
+                yield made
+
+
+def _alone(job: Job, piece: Piece) -> Shard | Failure:
+    with _processes(job, 1) as pool:
+        try:
+            return pool.submit(_make, piece).result()
+        except BrokenProcessPool:
+            path = job.manifest.inputs[piece.input].path
+            failure = Failure(
+                number=piece.number,
+                error=f"{path}: the process died twice at the {piece.rows} rows from {piece.first_row} on: "
+                "out of memory? Use fewer workers",
+            )
+            record(job.output, failure)
+            return failure
+
+
+@contextmanager
+def _processes(job: Job, workers: int) -> Iterator[ProcessPoolExecutor]:
+    # Not forked: the threads of BLAS and Arrow do not survive that.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(job,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _few_threads(workers: int) -> Iterator[None]:
+    """The environment that workers start in: their BLAS and OpenMP share the cores."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    share = str(max(1, (os.cpu_count() or 1) // workers))
+    os.environ.update(dict.fromkeys(_THREADS, share))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin(job: Job) -> None:
+    global _job
+    _job = job
+
+
+def _make(piece: Piece) -> Shard | Failure:
+    assert _job is not None
+    return make_shard(_job, piece)

@@ -1,0 +1,178 @@
+"""What a sharded compression is to do and has done: the files of its output folder.
+
+::
+
+    OUTPUT/
+    ├── manifest.json          a `Manifest`: the plan, and at the end its state and the shards
+    ├── part-00000.parquet     finished shards
+    ├── shards/00000.json      a `Shard` or a `Failure` each, until all is done
+    └── .lock                  held while a run is at work
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from smec.atomic import replacing
+from smec.errors import DataError, OutputError
+
+MANIFEST_FILE = "manifest.json"
+RECORDS = "shards"
+EDGE = 1 << 20
+"""Bytes at either end of an input file that are hashed."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputFile(_Record):
+    """A file to compress, and how to tell that it is still the same."""
+
+    path: str
+    bytes: int
+    mtime_ns: int
+    edges_sha256: str
+    """Of its first and its last MiB."""
+    rows: int
+
+
+class Piece(_Record):
+    """Rows of one input file that become one shard."""
+
+    number: int
+    input: int
+    """Place among the inputs."""
+    first_row: int
+    rows: int
+
+    @property
+    def file(self) -> str:
+        """Name of the shard."""
+        return f"part-{self.number:05}.parquet"
+
+
+class Shard(_Record):
+    """A finished shard."""
+
+    number: int
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Failure(_Record):
+    """A shard that could not be made; ``--resume`` tries it again."""
+
+    number: int
+    error: str
+
+
+class Manifest(_Record):
+    """The plan of a compression, decided at its start, and where it stands."""
+
+    format: Literal["smec-shards"] = "smec-shards"
+    format_version: Literal[1] = 1
+    model: str
+    """Fingerprint of the compressor."""
+    calibration: str | None
+    """Hash of the codec's calibration, where it has one."""
+    input_dim: int
+    dim: int
+    codec: str
+    rows_per_shard: int
+    inputs: tuple[InputFile, ...]
+    pieces: tuple[Piece, ...]
+    state: Literal["running", "complete", "incomplete"] = "running"
+    shards: tuple[Shard, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """In all inputs."""
+        return sum(piece.rows for piece in self.pieces)
+
+
+def input_file(path: Path, rows: int) -> InputFile:
+    """Describe a file as it is now.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    try:
+        found = path.stat()
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            digest.update(file.read(EDGE))
+            file.seek(max(0, found.st_size - EDGE))
+            digest.update(file.read(EDGE))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return InputFile(
+        path=str(path),
+        bytes=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        edges_sha256=digest.hexdigest(),
+        rows=rows,
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Of the whole file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(EDGE):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record, whole or not at all, in place of what is there."""
+    with replacing(path, force=True) as part:
+        part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of an output folder.
+
+    Raises
+    ------
+    OutputError
+        There is none, or it is damaged or of another format.
+    """
+    file = folder / MANIFEST_FILE
+    try:
+        return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OutputError(f"{folder}: holds no {MANIFEST_FILE}, so there is nothing to resume") from error
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise OutputError(f"{file}: not a readable manifest ({reason}); begin anew with --force") from error
+
+
+def finished(folder: Path) -> dict[int, Shard]:
+    """Shards whose record is whole and whose file is as it says, by number."""
+    found: dict[int, Shard] = {shard.number: shard for shard in read_manifest(folder).shards}
+    for file in sorted((folder / RECORDS).glob("*.json")):
+        try:
+            shard = Shard.model_validate_json(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError):
+            continue  # a failure, or damaged: made again
+        found[shard.number] = shard
+    pieces = {piece.number: piece for piece in read_manifest(folder).pieces}
+    return {
+        number: shard for number, shard in found.items() if _is_whole(folder / pieces[number].file, shard)
+    }
+
+
+def _is_whole(file: Path, shard: Shard) -> bool:
+    try:
+        return file.stat().st_size == shard.bytes and file_sha256(file) == shard.sha256
+    except OSError:
+        return False

@@ -1,0 +1,74 @@
+"""Cuts inputs into pieces of about as many rows, where their formats can be read from."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from smec.bulk.blocks import Format
+from smec.bulk.compress import FORMATS
+from smec.bulk.manifest import InputFile, Piece, input_file
+from smec.errors import DataError
+
+
+def find_inputs(source: str) -> list[Path]:
+    """The files of an input, in the order of their names: a file, all that a folder or a glob holds.
+
+    Raises
+    ------
+    DataError
+        There is none, or files of different kinds.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(child for child in path.iterdir() if child.suffix in FORMATS)
+    else:
+        found = [path] if path.exists() else sorted(map(Path, glob.glob(source, recursive=True)))
+        found = [file for file in found if file.is_file()]
+    if not found:
+        kinds = ", ".join(FORMATS)
+        raise DataError(f"{source}: no such file, and no files of {kinds} by this name or in this folder")
+    suffixes = sorted({file.suffix for file in found})
+    if len(suffixes) > 1:
+        raise DataError(f"{source}: files of different kinds, {', '.join(suffixes)}; name those of one kind")
+    if suffixes[0] not in FORMATS:
+        raise DataError(f"{source}: unknown kind of file {suffixes[0]!r}; supported are {', '.join(FORMATS)}")
+    return found
+
+
+def format_of(path: Path) -> Format:
+    """The module that reads the file."""
+    return FORMATS[path.suffix]
+
+
+def cut(files: Sequence[Path], rows_per_shard: int) -> tuple[tuple[InputFile, ...], tuple[Piece, ...]]:
+    """Inputs, and pieces of at most ``rows_per_shard`` rows unless the format has them in one lump.
+
+    Raises
+    ------
+    DataError
+        A file is damaged or holds no vectors.
+    """
+    inputs: list[InputFile] = []
+    pieces: list[Piece] = []
+    for place, file in enumerate(files):
+        lumps = format_of(file).lumps(file, rows_per_shard)
+        if not sum(lumps):
+            raise DataError(f"{file}: holds no vectors (0 rows)")
+        inputs.append(input_file(file, sum(lumps)))
+        for first_row, rows in _joined(lumps, rows_per_shard):
+            pieces.append(Piece(number=len(pieces), input=place, first_row=first_row, rows=rows))
+    return tuple(inputs), tuple(pieces)
+
+
+def _joined(lumps: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of neighbouring lumps together, a larger lump alone."""
+    first = rows = 0
+    for lump in lumps:
+        if rows and rows + lump > most:
+            yield first, rows
+            first, rows = first + rows, 0
+        rows += lump
+    if rows:
+        yield first, rows

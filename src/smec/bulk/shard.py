@@ -1,0 +1,99 @@
+"""One piece of an input becomes one Parquet shard: what every engine runs, wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from smec.bulk import parquet
+from smec.bulk.blocks import Block, Rows, Write
+from smec.bulk.compress import FORMATS, compressed_block
+from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, file_sha256, write_record
+from smec.bulk.tables import compressed_schema
+from smec.codecs import Codec
+from smec.compressor import Compressor
+from smec.errors import DataError
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that making a shard takes.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    manifest : Manifest
+    output : Path
+        The folder.
+    from_dim : int or None
+        As for `compress`.
+    """
+
+    compressor: Compressor
+    manifest: Manifest
+    output: Path
+    from_dim: int | None
+
+    @property
+    def codec(self) -> Codec:
+        """What stores the vectors."""
+        return self.compressor.codec(self.manifest.codec, self.manifest.dim)
+
+
+def make_shard(job: Job, piece: Piece) -> Shard | Failure:
+    """Write the shard of a piece and its record; a piece that cannot be read becomes a `Failure`.
+
+    Raises
+    ------
+    OutputError
+        The disk refuses: no other shard would do better.
+    """
+    file = job.output / piece.file
+    try:
+        _write(job, piece, file)
+    except (DataError, MemoryError) as error:
+        path = job.manifest.inputs[piece.input].path
+        said = str(error) if isinstance(error, DataError) else f"{path}: out of memory; use fewer workers"
+        failure = Failure(number=piece.number, error=said)
+        record(job.output, failure)
+        return failure
+    shard = Shard(number=piece.number, rows=piece.rows, bytes=file.stat().st_size, sha256=file_sha256(file))
+    record(job.output, shard)
+    return shard
+
+
+def record(output: Path, made: Shard | Failure) -> None:
+    """Write down what became of a piece."""
+    write_record(output / RECORDS / f"{made.number:05}.json", made)
+
+
+def _write(job: Job, piece: Piece, file: Path) -> None:
+    path = Path(job.manifest.inputs[piece.input].path)
+    codec = job.codec
+    rows = Rows(piece.first_row, piece.rows)
+    source = FORMATS[path.suffix].source(path, job.manifest.input_dim, rows)
+    schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
+    done = 0
+    with parquet.writing(file, source, schema, force=True) as write:
+        for block in _overlapped(job, codec, source.blocks, write):
+            done += len(block.vectors)
+        if done != piece.rows:
+            raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")
+
+
+def _overlapped(job: Job, codec: Codec, blocks: Iterator[Block], write: Write) -> Iterator[Block]:
+    """Compress and write the blocks; the next one is read and the last one written meanwhile."""
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        waiting = reader.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = reader.submit(next, blocks, None)
+            codes = codec.encode(compressed_block(job.compressor, block, job.from_dim, job.manifest.dim))
+            if written is not None:
+                written.result()
+            written = writer.submit(write, block.columns, codes)
+            yield block
+        if written is not None:
+            written.result()

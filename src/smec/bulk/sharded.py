@@ -1,0 +1,261 @@
+"""Compress files of any number and size into a folder of shards: restartable, by several processes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from smec.artefact import tensors_hash
+from smec.bulk import local
+from smec.bulk.compress import check_apart, chosen_codec, sizes
+from smec.bulk.manifest import (
+    MANIFEST_FILE,
+    RECORDS,
+    Failure,
+    Manifest,
+    Shard,
+    finished,
+    read_manifest,
+    write_record,
+)
+from smec.bulk.pieces import cut, find_inputs
+from smec.bulk.shard import Job
+from smec.codecs import code_bytes
+from smec.compressor import Compressor
+from smec.errors import ConfigError, OutputError
+
+ROWS_PER_SHARD = 1 << 18
+LOCK = ".lock"
+
+_OURS = r"manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|manifest\.json)\..*"
+"""Names in an output folder, those of files that were being written among them."""
+
+OnShard = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """What `compress_shards` has made.
+
+    Parameters
+    ----------
+    rows : int
+        In finished shards.
+    shards : int
+    reused : int
+        Shards that an earlier run had finished.
+    dim : int
+    codec : str
+    bytes_per_vector : int
+    failures : tuple of Failure
+        Pieces that could not be read.
+    output : Path
+    """
+
+    rows: int
+    shards: int
+    reused: int
+    dim: int
+    codec: str
+    bytes_per_vector: int
+    failures: tuple[Failure, ...]
+    output: Path
+
+
+def compress_shards(
+    compressor: Compressor,
+    source: str | Path,
+    output: str | Path,
+    *,
+    dim: int | None = None,
+    from_dim: int | None = None,
+    codec: str | None = None,
+    workers: int = 1,
+    rows_per_shard: int = ROWS_PER_SHARD,
+    resume: bool = False,
+    force: bool = False,
+    progress: OnShard | None = None,
+) -> Sharded:
+    """Write the embeddings of ``source`` as Parquet shards into the folder ``output``.
+
+    Each shard is of rows of one input file that follow each other. A shard that cannot be read is
+    left out and reported, and the others go on. However often a run is broken and resumed, the
+    folder ends as that of an unbroken run, byte for byte.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    source : str or Path
+        A file, a folder or a glob of files, all Parquet, all Arrow IPC or all ``.npy``.
+    output : str or Path
+    dim, from_dim, codec
+        As for `compress`.
+    workers : int
+        Processes; each has its share of the cores.
+    rows_per_shard : int
+        At most, unless a row group of the input is larger.
+    resume : bool
+        Finish what an earlier run began: its finished shards are verified and kept.
+    force : bool
+        Replace the folder if it exists.
+    progress : callable, optional
+        Called with (rows done, rows in all) after each shard.
+
+    Raises
+    ------
+    ConfigError
+        As for `compress`; or to resume with other inputs, another compressor or other settings.
+    DataError
+        There are no inputs, or one is damaged at the start.
+    OutputError
+        ``output`` exists, another run is at work in it, or the disk refuses.
+    """
+    output = Path(output)
+    if workers < 1 or rows_per_shard < 1:
+        raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
+    check_apart(Path(source), output)
+    if output.exists() and not (resume or force):
+        raise OutputError(
+            f"{output}: exists already; finish it with --resume, name another output, or replace it with "
+            "--force"
+        )
+    _check_ours(output)
+    plan = _plan(compressor, str(source), dim, from_dim, codec, rows_per_shard)
+    with _locked(output):
+        kept = _prepared(output, plan, resume=resume and (output / MANIFEST_FILE).exists())
+        job = Job(compressor, plan, output, from_dim)
+        made: list[Shard | Failure] = list(kept.values())
+        done = sum(shard.rows for shard in kept.values())
+        missing = [piece for piece in plan.pieces if piece.number not in kept]
+        for one in local.run(job, missing, min(workers, max(1, len(missing)))):
+            made.append(one)
+            done += plan.pieces[one.number].rows
+            if progress is not None:
+                progress(done, plan.rows)
+        complete = _finished(output, plan, made)
+    return Sharded(
+        rows=sum(shard.rows for shard in complete.shards),
+        shards=len(complete.shards),
+        reused=len(kept),
+        dim=plan.dim,
+        codec=plan.codec,
+        bytes_per_vector=code_bytes(plan.codec, plan.dim),
+        failures=complete.failures,
+        output=output,
+    )
+
+
+def _plan(
+    compressor: Compressor,
+    source: str,
+    dim: int | None,
+    from_dim: int | None,
+    codec: str | None,
+    rows_per_shard: int,
+) -> Manifest:
+    width, small = sizes(compressor, from_dim, dim)
+    name = codec or chosen_codec(compressor, small)
+    tensors = compressor.codec(name, small).tensors()
+    inputs, pieces = cut(find_inputs(source), rows_per_shard)
+    return Manifest(
+        model=compressor.fingerprint,
+        calibration=tensors_hash(tensors) if tensors else None,
+        input_dim=width,
+        dim=small,
+        codec=name,
+        rows_per_shard=rows_per_shard,
+        inputs=inputs,
+        pieces=pieces,
+    )
+
+
+@contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise OutputError(f"{output}: another run is at work there; wait for it, or stop it") from error
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
+
+
+def _prepared(output: Path, plan: Manifest, *, resume: bool) -> dict[int, Shard]:
+    """The finished shards of the plan that is resumed; else an empty folder with the new plan."""
+    if resume:
+        _check_same(output, read_manifest(output), plan)
+        kept = finished(output)
+        _remove(output, {MANIFEST_FILE, RECORDS, *(plan.pieces[number].file for number in kept)})
+        return kept
+    _remove(output, set())
+    write_record(output / MANIFEST_FILE, plan)
+    return {}
+
+
+def _check_same(output: Path, before: Manifest, now: Manifest) -> None:
+    for field, what in (
+        ("model", "was begun with another compressor"),
+        ("calibration", "was begun with another calibration of the codec"),
+        ("input_dim", "was begun for vectors of another width"),
+        ("dim", f"was begun for {before.dim} dims, not {now.dim}"),
+        ("codec", f"was begun with codec {before.codec}, not {now.codec}"),
+        (
+            "rows_per_shard",
+            f"was begun with {before.rows_per_shard} rows per shard, not {now.rows_per_shard}",
+        ),
+    ):
+        if getattr(before, field) != getattr(now, field):
+            raise ConfigError(f"{output}: {what}; resume it as it was begun, or begin anew with --force")
+    for old, new in zip(before.inputs, now.inputs, strict=False):
+        if old != new:
+            raise ConfigError(f"{output}: the input {new.path} is not as it was; begin anew with --force")
+    if before.inputs != now.inputs:
+        raise ConfigError(
+            f"{output}: was begun with {len(before.inputs)} inputs, now there are {len(now.inputs)}; "
+            "begin anew with --force"
+        )
+
+
+def _check_ours(output: Path) -> None:
+    """Raise OutputError when the folder holds something else than a job of ours, which must stay."""
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is a file; name a folder")
+    for child in output.iterdir() if output.exists() else ():
+        if not re.fullmatch(_OURS, child.name):
+            raise OutputError(
+                f"{output}: holds {child.name}, which is not of a compression; name another folder"
+            )
+
+
+def _remove(output: Path, kept: set[str]) -> None:
+    """Remove all but these names and the lock: what a killed run left half-written, or an old job."""
+    for child in output.iterdir():
+        if child.name in kept or child.name == LOCK:
+            continue
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+
+
+def _finished(output: Path, plan: Manifest, made: list[Shard | Failure]) -> Manifest:
+    """Write the manifest of what was made, and remove the records that it makes superfluous."""
+    shards = sorted((one for one in made if isinstance(one, Shard)), key=lambda shard: shard.number)
+    failures = sorted((one for one in made if isinstance(one, Failure)), key=lambda one: one.number)
+    complete = plan.model_copy(
+        update={
+            "state": "incomplete" if failures else "complete",
+            "shards": tuple(shards),
+            "failures": tuple(failures),
+        }
+    )
+    write_record(output / MANIFEST_FILE, complete)
+    shutil.rmtree(output / RECORDS, ignore_errors=True)
+    return complete

@@ -246,7 +246,7 @@ def _remove(output: Path, kept: set[str]) -> None:
 
 
 def _finished(output: Path, plan: Manifest, made: list[Shard | Failure]) -> Manifest:
-    """Write the manifest of what was made, and remove the records that it makes superfluous."""
+    """Write the manifest of what was made; remove the records in it, and what dead workers left."""
     shards = sorted((one for one in made if isinstance(one, Shard)), key=lambda shard: shard.number)
     failures = sorted((one for one in made if isinstance(one, Failure)), key=lambda one: one.number)
     complete = plan.model_copy(
@@ -257,5 +257,5 @@ def _finished(output: Path, plan: Manifest, made: list[Shard | Failure]) -> Mani
         }
     )
     write_record(output / MANIFEST_FILE, complete)
-    shutil.rmtree(output / RECORDS, ignore_errors=True)
+    _remove(output, {MANIFEST_FILE, *(plan.pieces[shard.number].file for shard in shards)})
     return complete

@@ -16,6 +16,7 @@ from benchmarks import (
     main_table,
     memory_queue,
     modalities,
+    scale,
     scarcity,
     speed,
     transfer,
@@ -78,6 +79,7 @@ EXPERIMENTS = cast(
         transfer,
         continuation,
         speed,
+        scale,
         tuning,
     ),
 )

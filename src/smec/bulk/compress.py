@@ -9,8 +9,9 @@ from pathlib import Path
 from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
 from smec.bulk.blocks import Block, Format, Source
+from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
-from smec.codecs import code_bytes
+from smec.codecs import Codes, code_bytes
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
@@ -110,10 +111,13 @@ def compress(
     _check_output(source, output, force=force)
     opened = _open(source, width)
     schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
+
+    def encode(block: Block) -> Codes:
+        return stored.encode(compressed_block(compressor, block, from_dim, dim))
+
     done = input_bytes = 0
     with output_format.writing(output, opened, schema, force=force) as write:
-        for block in opened.blocks:
-            write(block.columns, stored.encode(compressed_block(compressor, block, from_dim, dim)))
+        for block in overlapped(opened.blocks, encode, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:

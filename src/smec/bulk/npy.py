@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +38,7 @@ def source(path: Path, dim: int, rows: Rows | None = None) -> Source:
     has_ids = _ids_path(path).exists()
     # Pieces are of a file that `lumps` has looked at.
     rows = rows or Rows(0, sum(lumps(path, sys.maxsize)))
-    ids = islice(_lines(_ids_path(path)) if has_ids else map(str, count()), rows.first, None)
+    ids = islice(_lines(_ids_path(path)), rows.first, None) if has_ids else None
     return Source(rows.count, SCHEMA, _blocks(path, rows, ids), has_ids)
 
 
@@ -65,12 +65,15 @@ def _lines(path: Path) -> Iterator[str]:
         yield from (line.rstrip("\n") for line in lines)
 
 
-def _blocks(path: Path, rows: Rows, ids: Iterator[str]) -> Iterator[Block]:
+def _blocks(path: Path, rows: Rows, ids: Iterator[str] | None) -> Iterator[Block]:
     for block in row_blocks(rows.count):
         first = rows.first + block.start
         # Mapped anew each time, as pages that were read count as the process' while they are mapped.
         vectors = np.asarray(mapped(path)[first : rows.first + block.stop])
-        column = pa.array(list(islice(ids, len(vectors))), pa.string())
+        if ids is not None:
+            column = pa.array(list(islice(ids, len(vectors))), pa.string())
+        else:
+            column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
         yield Block(str(path), first, vectors, [column, None])
 
 

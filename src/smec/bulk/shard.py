@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from smec.bulk import parquet
-from smec.bulk.blocks import Block, Rows, Write
+from smec.bulk.blocks import Block, Rows
 from smec.bulk.compress import FORMATS, compressed_block
 from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, file_sha256, write_record
+from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
-from smec.codecs import Codec
+from smec.codecs import Codec, Codes
 from smec.compressor import Compressor
 from smec.errors import DataError
 
@@ -75,25 +74,13 @@ def _write(job: Job, piece: Piece, file: Path) -> None:
     rows = Rows(piece.first_row, piece.rows)
     source = FORMATS[path.suffix].source(path, job.manifest.input_dim, rows)
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
+
+    def encode(block: Block) -> Codes:
+        return codec.encode(compressed_block(job.compressor, block, job.from_dim, job.manifest.dim))
+
     done = 0
     with parquet.writing(file, source, schema, force=True) as write:
-        for block in _overlapped(job, codec, source.blocks, write):
+        for block in overlapped(source.blocks, encode, write):
             done += len(block.vectors)
         if done != piece.rows:
             raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")
-
-
-def _overlapped(job: Job, codec: Codec, blocks: Iterator[Block], write: Write) -> Iterator[Block]:
-    """Compress and write the blocks; the next one is read and the last one written meanwhile."""
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        written: Future[None] | None = None
-        waiting = reader.submit(next, blocks, None)
-        while (block := waiting.result()) is not None:
-            waiting = reader.submit(next, blocks, None)
-            codes = codec.encode(compressed_block(job.compressor, block, job.from_dim, job.manifest.dim))
-            if written is not None:
-                written.result()
-            written = writer.submit(write, block.columns, codes)
-            yield block
-        if written is not None:
-            written.result()

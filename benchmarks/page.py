@@ -43,7 +43,7 @@ def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
     """Write the page, the plots beside it and, if it is named, the table of the README."""
     found = documents(results)
     if readme is not None:
-        write_readme(found["main"], readme)
+        write_readme(found["main"], found["equal_bytes"], readme)
     plots = docs / "benchmarks"
     plots.mkdir(parents=True, exist_ok=True)
     for experiment in EXPERIMENTS:

@@ -1,4 +1,4 @@
-"""The short table of the README, from the main table's JSON."""
+"""The short tables of the README, from the JSON of the main table and of equal bytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 HEAD = ["", "D", "D/2", "D/4", "D/8", "D/16", "D/32"]
 
 
-def write_readme(document: Document, readme: Path) -> None:
+def write_readme(main: Document, equal_bytes: Document, readme: Path) -> None:
     """Replace what stands between the markers."""
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     with replacing(readme, force=True) as part:
-        part.write_text("\n".join([before + BEGIN, *lines(document), END + after]), encoding="utf-8")
+        part.write_text(
+            "\n".join([before + BEGIN, *lines(main), *bytes_lines(equal_bytes), END + after]),
+            encoding="utf-8",
+        )
 
 
 def lines(document: Document) -> list[str]:
@@ -48,6 +51,18 @@ def lines(document: Document) -> list[str]:
         dims = labelled["dims"]
         found += [f"**{dataset}**, D = {2 * dims[0]}", "", *table(HEAD, rows), ""]
     return found
+
+
+def bytes_lines(document: Document) -> list[str]:
+    """Smec and the best rival's code at every budget of bytes."""
+    rows = []
+    for part in document["datasets"]:
+        budgets = part["budgets"]
+        rows.append([f"{part['dataset']}: smec", points(part["full"]), *(points(b["smec"]) for b in budgets)])
+        best = [f"{points(b['rivals'][b['best_rival']])} {b['best_rival']}" for b in budgets]
+        rows.append(["best rival", "", *best])
+    head = ["bytes per vector", "full", *map(str, document["budgets"])]
+    return ["**At equal bytes**, with labels", "", *table(head, rows), ""]
 
 
 def _row(part: Document, method: str) -> Document:

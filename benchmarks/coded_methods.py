@@ -9,7 +9,7 @@ from benchmarks.methods import Method, smec
 from smec import Compressor, Dataset
 from smec.baselines import fit_baseline
 from smec.calibration import calibrate
-from smec.codecs import FREE
+from smec.codecs import FREE, packs
 from smec.coded import Coded, coded
 from smec.encoder import default_dims
 
@@ -118,15 +118,16 @@ POST_HOC = CodedSmec(smec("smec, coded afterwards", budget=max(BUDGETS)))
 def aware(width: int) -> dict[str, CodedSmec]:
     """Codec -> the training of vectors of ``width`` dims that looks through it.
 
-    All sizes for binary and int4; for product codes D/8 and D/16, where those are more than two dims a
+    All sizes that pack for binary and int4; for product codes D/8 and D/16, where those are more than two dims a
     part; for int8 the sizes of at most 32 bytes.
     """
-    middle = (width // 8, width // 16)
+    every, middle = default_dims(width), (width // 8, width // 16)
+    bits = tuple(dim for dim in every if packs("binary", dim))
     sizes: dict[str, tuple[int, ...] | None] = {
-        "binary": None,
+        "binary": None if bits == every else bits,
         "int4": None,
         **{f"pq{parts}": tuple(dim for dim in middle if dim > 2 * parts) for parts in (8, 16, 32)},
-        "int8": tuple(dim for dim in default_dims(width) if dim <= 32),
+        "int8": tuple(dim for dim in every if dim <= 32),
     }
     return {
         codec: CodedSmec(smec(f"smec, trained for {codec}", codec=codec, dims=dims, budget=max(BUDGETS)))

@@ -118,8 +118,8 @@ POST_HOC = CodedSmec(smec("smec, coded afterwards", budget=max(BUDGETS)))
 def aware(width: int) -> dict[str, CodedSmec]:
     """Codec -> the training of vectors of ``width`` dims that looks through it.
 
-    All sizes that pack for binary and int4; for product codes D/8 and D/16, where those are more than two dims a
-    part; for int8 the sizes of at most 32 bytes.
+    All sizes that pack for binary and int4; for product codes D/8 and D/16, where those are more than two
+    dims a part; for int8 the sizes of at most 32 bytes.
     """
     every, middle = default_dims(width), (width // 8, width // 16)
     bits = tuple(dim for dim in every if packs("binary", dim))

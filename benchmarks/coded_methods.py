@@ -126,7 +126,10 @@ def aware(width: int) -> dict[str, CodedSmec]:
     sizes: dict[str, tuple[int, ...] | None] = {
         "binary": None if bits == every else bits,
         "int4": None,
-        **{f"pq{parts}": tuple(dim for dim in middle if dim > 2 * parts) for parts in (8, 16, 32)},
+        **{
+            f"pq{parts}": tuple(dim for dim in middle if dim > 2 * parts and dim % parts == 0)
+            for parts in (8, 16, 32)
+        },
         "int8": tuple(dim for dim in every if dim <= 32),
     }
     return {

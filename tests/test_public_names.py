@@ -49,5 +49,8 @@ def test_every_error_is_a_smec_error_with_an_exit_code() -> None:
     types = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     kinds = [kind for kind in types if issubclass(kind, smec.SmecError)]
     assert kinds == types
-    assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 2} == {"GateError": 3}
+    assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 2} == {
+        "GateError": 3,
+        "IncompleteError": 4,
+    }
     assert issubclass(errors.MissingExtraError, ImportError)

@@ -32,7 +32,7 @@ Contender = Callable[[Path, Path, Path], None]
 """Takes the model, the input and the output."""
 
 ROWS, WIDTH, DIM = 1_000_000, 768, 96
-ROUNDS = 3
+ROUNDS = 2
 COPIES = (1, 5, 20)
 """Hard links of the file of a million rows that are read as one input."""
 

@@ -191,12 +191,9 @@ def test_queries_open_by_keyboard_and_are_searched(browser: webdriver.Chrome) ->
 
 def test_on_paper_everything_is_open(browser: webdriver.Chrome) -> None:
     opened = "return document.querySelectorAll('details[open]').length"
-    browser.execute_script(
-        f"addEventListener('beforeprint', () => {{ window.printed = (() => {{ {opened} }})() }})"
-    )
-    printed = browser.print_page()
-    assert len(printed) > 10_000
-    assert browser.execute_script("return window.printed") == len(
-        browser.find_elements(By.TAG_NAME, "details")
-    )
+    # The browser's own events around printing come when it pleases: too late to be seen, now and then.
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert browser.execute_script(opened) == len(browser.find_elements(By.TAG_NAME, "details")) > 0
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
     assert browser.execute_script(opened) == 0
+    assert len(browser.print_page()) > 10_000

@@ -114,7 +114,9 @@ class Chart:
             axes.axhline(self.level[0], color=INK, linewidth=1, label=self.level[1])
         if self.doubling:
             axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_locator(FixedLocator(list(self.ticks[:: 2 if narrow else 1])))
+            axes.xaxis.set_major_locator(
+                FixedLocator(list(self.ticks[:: 2 if narrow and len(self.ticks) > 5 else 1]))
+            )
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
         else:

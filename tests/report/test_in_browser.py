@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -18,7 +19,8 @@ from smec.report import write_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="no chromium and chromedriver (Debian: chromium-driver)"
+    (CHROMIUM is None or DRIVER is None) and "SMEC_BROWSER_TESTS" not in os.environ,
+    reason="no chromium and chromedriver (Debian: chromium-driver)",
 )
 FLAGS = (
     "--headless",
@@ -173,7 +175,7 @@ def test_the_tab_key_reaches_the_answer_the_points_and_the_controls(browser: web
     assert seen[0] == ("a", "skip")
     names = {name for _, name in seen}
     assert {"method", "best"} <= names
-    assert ("input", "") in seen or any(tag == "input" for tag, _ in seen)
+    assert sum(tag == "a" for tag, _ in seen) > 20  # the contents and the points
     assert seen[-1][0] == "summary"
 
 

@@ -36,8 +36,7 @@ def run(job: Job, pieces: Sequence[Piece], workers: int) -> Iterator[Shard | Fai
     waiting = list(pieces)
     while waiting:
         yield from _pool(job, waiting, workers, suspects)
-        # After a death the pool is lost; what was not at work is innocent.
-        waiting = [piece for piece in waiting if piece not in suspects]
+        # After a death the pool is lost; what was not at work still waits and is innocent.
         for piece in suspects:
             yield _alone(job, piece)
         suspects = []
@@ -49,8 +48,12 @@ def _pool(job: Job, waiting: list[Piece], workers: int, suspects: list[Piece]) -
     with _few_threads(workers), _processes(job, workers) as pool:
         while waiting or at_work:
             while waiting and len(at_work) < AHEAD * workers:
-                piece = waiting.pop(0)
-                at_work[pool.submit(_make, piece)] = piece
+                try:
+                    at_work[pool.submit(_make, waiting[0])] = waiting[0]
+                except BrokenProcessPool:
+                    suspects.extend(at_work.values())
+                    return
+                waiting.pop(0)
             for future in wait(at_work, return_when=FIRST_COMPLETED).done:
                 try:
                     made = future.result()

@@ -158,16 +158,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 def finished(folder: Path) -> dict[int, Shard]:
     """Shards whose record is whole and whose file is as it says, by number."""
-    found: dict[int, Shard] = {shard.number: shard for shard in read_manifest(folder).shards}
+    manifest = read_manifest(folder)
+    found = {shard.number: shard for shard in manifest.shards}
     for file in sorted((folder / RECORDS).glob("*.json")):
         try:
             shard = Shard.model_validate_json(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):
             continue  # a failure, or damaged: made again
         found[shard.number] = shard
-    pieces = {piece.number: piece for piece in read_manifest(folder).pieces}
     return {
-        number: shard for number, shard in found.items() if _is_whole(folder / pieces[number].file, shard)
+        number: shard
+        for number, shard in found.items()
+        if _is_whole(folder / manifest.pieces[number].file, shard)
     }
 
 

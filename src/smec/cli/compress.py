@@ -67,8 +67,8 @@ def compress(
     """Compress embeddings of any number into a file, or into a folder of shards.
 
     A folder is written shard by shard: what kills the run costs the shards at work, and --resume makes
-    what is missing. An input that cannot be read is left out and reported with exit code 4; the others
-    go on, and --resume tries it again.
+    what is missing. A shard whose rows cannot be read is left out and reported with exit code 4; the
+    others go on, and --resume tries it again.
     """
     from smec.bulk.compress import FORMATS
     from smec.cli.progress import counted_progress

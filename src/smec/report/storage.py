@@ -37,7 +37,7 @@ LIMITS = (
     Limit("Lucene HNSW, as it comes", 1024, "float32"),
     Limit("Elasticsearch dense_vector", 4096, "float32"),
 )
-"""As their documentation had it in 2026: pgvector 0.8, Lucene 10, Elasticsearch 9."""
+"""Of pgvector 0.8, of Lucene's default and of Elasticsearch from 8.11 on."""
 
 
 def storage(code_bytes: int) -> list[str]:

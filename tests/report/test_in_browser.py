@@ -14,6 +14,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 from smec.report import write_report
 
@@ -61,6 +62,12 @@ def browser(chromium: webdriver.Chrome, address: str) -> webdriver.Chrome:
     screen(chromium, 1280)
     chromium.get("about:blank")  # a new page, whatever was in the address
     chromium.get(address)
+    # On a busy machine `get` may return while the page is still being read.
+    WebDriverWait(chromium, 30).until(
+        lambda driver: driver.execute_script(
+            "return location.href === arguments[0] && document.readyState === 'complete'", address
+        )
+    )
     return chromium
 
 
@@ -193,9 +200,10 @@ def test_queries_open_by_keyboard_and_are_searched(browser: webdriver.Chrome) ->
 
 def test_on_paper_everything_is_open(browser: webdriver.Chrome) -> None:
     opened = "return document.querySelectorAll('details[open]').length"
-    # The browser's own events around printing come when it pleases: too late to be seen, now and then.
-    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert browser.execute_script(opened) == len(browser.find_elements(By.TAG_NAME, "details")) > 0
-    browser.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert browser.execute_script(opened) == 0
+    browser.execute_script(
+        f"addEventListener('beforeprint', () => {{ window.printed = (() => {{ {opened} }})() }})"
+    )
     assert len(browser.print_page()) > 10_000
+    details = browser.find_elements(By.TAG_NAME, "details")
+    assert browser.execute_script("return window.printed") == len(details) > 0
+    assert browser.execute_script(opened) == 0

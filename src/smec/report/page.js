@@ -50,8 +50,12 @@ showTarget();
 
 // The name of a point, beside it, while it is pointed at or has the focus.
 const tip = document.getElementById("tip");
+let dismissed = false;
 function showTip(event) {
-  const point = event.target.closest?.("figure svg a");
+  if (event.type === "focusin") dismissed = false;
+  // The page may move under a pointer that rests: that takes no name from the point with the focus.
+  const focused = dismissed ? null : document.activeElement.closest("figure svg a");
+  const point = event.target.closest?.("figure svg a") ?? focused;
   tip.hidden = !point;
   if (!point) return;
   tip.textContent = point.getAttribute("aria-label");
@@ -62,7 +66,9 @@ function showTip(event) {
 }
 for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, showTip);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") tip.hidden = true;
+  if (event.key !== "Escape") return;
+  dismissed = true;
+  tip.hidden = true;
 });
 
 // Queries that contain a text.

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
-from smec.bulk.blocks import Block, Format, Source
+from smec.bulk.formats import Format
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.codecs import Codes, code_bytes
 from smec.compressor import Compressor
+from smec.data.blocks import Block, Source
+from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
 from smec.vectors import Float32Array, check_table, check_vectors
@@ -24,7 +26,7 @@ FORMATS: dict[str, Format] = {
     ".ipc": arrow,
     ".npy": npy,
 }
-"""Suffix -> module that reads and writes it; a folder is read as Parquet shards."""
+"""Suffix -> module that writes it."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,11 @@ def _format(path: Path) -> Format:
 
 
 def _open(path: Path, width: int) -> Source:
-    format_ = parquet if path.is_dir() else _format(path)
+    suffix = ".parquet" if path.is_dir() else path.suffix
+    _format(path.with_suffix(suffix))
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    source = format_.source(path, width)
+    source = streamed(suffix).source(path, width)
     if not source.rows:
         raise DataError(f"{path}: holds no vectors (0 rows)")
     return source

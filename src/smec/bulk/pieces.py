@@ -6,9 +6,8 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from smec.bulk.blocks import Format
-from smec.bulk.compress import FORMATS
 from smec.bulk.manifest import InputFile, Piece, input_file
+from smec.data.readers import STREAMED, streamed
 from smec.errors import DataError
 
 
@@ -22,24 +21,21 @@ def find_inputs(source: str) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        found = sorted(child for child in path.iterdir() if child.suffix in FORMATS)
+        found = sorted(child for child in path.iterdir() if child.suffix in STREAMED)
     else:
         found = [path] if path.exists() else sorted(map(Path, glob.glob(source, recursive=True)))
         found = [file for file in found if file.is_file()]
     if not found:
-        kinds = ", ".join(FORMATS)
+        kinds = ", ".join(STREAMED)
         raise DataError(f"{source}: no such file, and no files of {kinds} by this name or in this folder")
     suffixes = sorted({file.suffix for file in found})
     if len(suffixes) > 1:
         raise DataError(f"{source}: files of different kinds, {', '.join(suffixes)}; name those of one kind")
-    if suffixes[0] not in FORMATS:
-        raise DataError(f"{source}: unknown kind of file {suffixes[0]!r}; supported are {', '.join(FORMATS)}")
+    if suffixes[0] not in STREAMED:
+        raise DataError(
+            f"{source}: unknown kind of file {suffixes[0]!r}; supported are {', '.join(STREAMED)}"
+        )
     return found
-
-
-def format_of(path: Path) -> Format:
-    """The module that reads the file."""
-    return FORMATS[path.suffix]
 
 
 def cut(files: Sequence[Path], rows_per_shard: int) -> tuple[tuple[InputFile, ...], tuple[Piece, ...]]:
@@ -53,7 +49,7 @@ def cut(files: Sequence[Path], rows_per_shard: int) -> tuple[tuple[InputFile, ..
     inputs: list[InputFile] = []
     pieces: list[Piece] = []
     for place, file in enumerate(files):
-        lumps = format_of(file).lumps(file, rows_per_shard)
+        lumps = streamed(file.suffix).lumps(file, rows_per_shard)
         if not sum(lumps):
             raise DataError(f"{file}: holds no vectors (0 rows)")
         inputs.append(input_file(file, sum(lumps)))

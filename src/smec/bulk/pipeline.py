@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from smec.bulk.blocks import Block, Write
+from smec.bulk.formats import Write
 from smec.codecs import Codes
+from smec.data.blocks import Block
 
 
 def overlapped(blocks: Iterator[Block], encode: Callable[[Block], Codes], write: Write) -> Iterator[Block]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smec.bulk import parquet
-from smec.bulk.blocks import Block, Rows
-from smec.bulk.compress import FORMATS, compressed_block
+from smec.bulk.compress import compressed_block
 from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, file_sha256, write_record
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.codecs import Codec, Codes
 from smec.compressor import Compressor
+from smec.data.blocks import Block, Rows
+from smec.data.readers import streamed
 from smec.errors import DataError
 
 
@@ -72,7 +73,7 @@ def _write(job: Job, piece: Piece, file: Path) -> None:
     path = Path(job.manifest.inputs[piece.input].path)
     codec = job.codec
     rows = Rows(piece.first_row, piece.rows)
-    source = FORMATS[path.suffix].source(path, job.manifest.input_dim, rows)
+    source = streamed(path.suffix).source(path, job.manifest.input_dim, rows)
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
 
     def encode(block: Block) -> Codes:

@@ -6,10 +6,13 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smec.data.embeddings import Embeddings
 from smec.errors import DataError
+
+if TYPE_CHECKING:
+    from smec.data.blocks import Streamed
 
 READERS = {
     ".parquet": "smec.data.parquet",
@@ -21,6 +24,9 @@ READERS = {
     ".jsonl": "smec.data.beir",
 }
 """Suffix -> module whose ``read`` is a `Reader`; imported when a file of the kind is opened."""
+
+STREAMED = (".parquet", ".arrow", ".feather", ".ipc", ".npy")
+"""Suffixes of what can be read in blocks too."""
 
 
 class Reader(Protocol):
@@ -45,6 +51,12 @@ def read_vectors(path: Path) -> Embeddings:
         raise DataError(f"{path}: vectors are read from {', '.join(READERS)} files, not from {suffix!r}")
     read: Reader = importlib.import_module(READERS[suffix]).read
     return read(path)
+
+
+def streamed(suffix: str) -> Streamed:
+    """The module that reads files of a kind in blocks, one of `STREAMED`."""
+    module: Streamed = importlib.import_module(READERS[suffix])
+    return module
 
 
 @contextmanager

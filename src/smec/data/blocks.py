@@ -1,16 +1,17 @@
-"""What the formats of `smec.bulk` share: an opened input, its rows in blocks, and who writes them."""
+"""Files of embeddings read a bounded number of rows at a time: what the formats share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from smec.codecs import Codes
+from smec.data.columns import vector_matrix
+from smec.errors import DataError
 from smec.vectors import FloatArray
 
 
@@ -66,16 +67,12 @@ class Source:
     has_ids: bool = True
 
 
-Write = Callable[[Sequence[pa.Array], Codes], None]
-"""Appends codes, a row each, with the `Block.columns` of the same rows to an output."""
+class Streamed(Protocol):
+    """What the module of a format that can be read in blocks offers."""
 
-
-class Format(Protocol):
-    """What the module of a file format offers."""
-
-    def source(self, path: Path, dim: int, rows: Rows | None = None) -> Source:
-        """Open ``path``, whose vectors must have ``dim`` dims, or some `lumps` of it that follow each
-        other; DataError when it cannot be used.
+    def source(self, path: Path, dim: int | None = None, rows: Rows | None = None) -> Source:
+        """Open ``path``, whose vectors must have ``dim`` dims or all the same, or some `lumps` of it that
+        follow each other; DataError when it cannot be used.
         """
 
     def lumps(self, path: Path, most: int) -> list[int]:
@@ -83,7 +80,29 @@ class Format(Protocol):
         where the format has a choice; DataError when it cannot be read.
         """
 
-    def writing(
-        self, output: Path, source: Source, schema: pa.Schema, *, force: bool
-    ) -> AbstractContextManager[Write]:
-        """Write ``output`` with the columns of ``schema``, whole or not at all; OutputError if refused."""
+
+def table_blocks(
+    batches: Iterable[pa.RecordBatch], name: str, dim: int | None, first_row: int = 0
+) -> Iterator[Block]:
+    """Blocks of the record batches of one file, the first of which begins at ``first_row``.
+
+    Raises
+    ------
+    DataError
+        A row has no id, or no vector of ``dim`` numbers (of as many as the first, without ``dim``).
+    """
+    row = first_row
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        _check_ids(batch.column("id"), name, row)
+        vectors = vector_matrix(batch.column("vector"), name, row, dim)
+        dim = vectors.shape[1]
+        yield Block(name, row, vectors, batch.columns)
+        row += batch.num_rows
+
+
+def _check_ids(ids: pa.Array, name: str, first_row: int) -> None:
+    if ids.null_count:
+        row = first_row + int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False)))
+        raise DataError(f"{name}: row {row} has no id (null); every row needs one")

@@ -218,11 +218,15 @@ def _run(
 def _timed(contender: Contender, model: Path, source: Path, output: Path) -> tuple[float, int]:
     start = time.perf_counter()
     contender(model, source, output)
-    seconds = time.perf_counter() - start
+    return time.perf_counter() - start, peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most that this process was resident with."""
     # Not getrusage: what the parent held when it made this process counts there.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return seconds, int(peak.split()[1]) * 1024
+    return int(peak.split()[1]) * 1024
 
 
 def _memory(model: Path, npy: Path) -> list[Document]:

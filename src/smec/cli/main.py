@@ -11,12 +11,14 @@ from typer.core import TyperGroup
 
 from smec import __version__
 from smec.cli.calibrate import calibrate
+from smec.cli.canaries import canaries
 from smec.cli.compress import compress
 from smec.cli.demo import demo
 from smec.cli.evaluate import evaluate
 from smec.cli.extend import extend
 from smec.cli.inspect import inspect
 from smec.cli.report import report
+from smec.cli.serve import serve
 from smec.cli.train import train
 from smec.cli.verify import verify
 from smec.errors import SmecError
@@ -78,7 +80,19 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, calibrate, compress, evaluate, report, inspect, verify):
+for _command in (
+    demo,
+    train,
+    extend,
+    calibrate,
+    compress,
+    serve,
+    evaluate,
+    report,
+    inspect,
+    verify,
+    canaries,
+):
     app.command()(_command)
 
 

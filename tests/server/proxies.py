@@ -54,21 +54,21 @@ def expected(texts: Sequence[str], dim: int = DIMS[0], by: Compressor | None = N
     return (by or compressor()).encode(np.array([recorded()[text] for text in texts]), dim)
 
 
-def document(upstream: RecordedUpstream, folder: Path, **fields: Any) -> dict[str, Any]:
+def document(behind: RecordedUpstream, folder: Path, **fields: Any) -> dict[str, Any]:
     """Settings of a proxy with one model, saved in ``folder``."""
     if not (folder / "config.json").exists():
         compressor().save(folder)
     return {
         "models": {NAME: {"path": str(folder)}},
-        "upstream": {"url": upstream.url, **fields.pop("upstream", {})},
+        "upstream": {"url": behind.url, **fields.pop("upstream", {})},
         "drain_seconds": 0,
         **fields,
     }
 
 
 @contextmanager
-def proxy(upstream: RecordedUpstream, folder: Path, **fields: Any) -> Iterator[tuple[str, Service]]:
+def proxy(behind: RecordedUpstream, folder: Path, **fields: Any) -> Iterator[tuple[str, Service]]:
     """A running proxy: its address, and what runs there."""
-    server = Server(parsed(ServerSettings, document(upstream, folder, **fields), "test"))
+    server = Server(parsed(ServerSettings, document(behind, folder, **fields), "test"))
     with serving(server) as url:
         yield url, server.service

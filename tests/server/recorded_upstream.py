@@ -1,10 +1,11 @@
-"""An embeddings API over HTTP that answers with recorded MiniLM embeddings, and misbehaves when it is told to."""
+"""An embeddings API over HTTP that answers with recorded MiniLM embeddings, and misbehaves when told to."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ class RecordedUpstream:
             await asyncio.sleep(0.005)
         fault = self.faults.pop(0) if self.faults else self.always
         answer = FAULTS[fault](self.document(body)) if fault else JSONResponse(self.document(body))
-        return await answer if asyncio.iscoroutine(answer) else answer
+        return answer if isinstance(answer, Response) else await answer
 
     def document(self, body: dict[str, Any]) -> dict[str, Any]:
         given = body["input"]
@@ -176,8 +177,6 @@ def running(app: Any, **options: Any) -> Iterator[str]:
 @contextmanager
 def serving(server: uvicorn.Server) -> Iterator[str]:
     """Run a uvicorn server in a thread for the length of a ``with`` block."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         started = threading.Event()
         startup = server.startup
@@ -191,7 +190,7 @@ def serving(server: uvicorn.Server) -> Iterator[str]:
         thread.start()
         assert started.wait(30)
         try:
-            yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(30)

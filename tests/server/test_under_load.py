@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from proxies import DIMS, NAME, expected, proxy
+from proxies import DIMS, NAME, compressor, expected, proxy
 from recorded_upstream import RecordedUpstream, texts
 
+from smec.errors import DataError
 from smec.server.batching import Batcher
 from smec.server.metrics import Metrics
 
@@ -46,16 +47,12 @@ def test_concurrent_requests_of_all_sizes_get_their_own_vectors(url: str) -> Non
     async def all_at_once() -> None:
         limits = httpx.Limits(max_connections=50)
         async with httpx.AsyncClient(timeout=60, limits=limits) as client:
-            await asyncio.gather(*(ask(client, number) for number in range(300)))
+            await asyncio.gather(*(ask(client, number) for number in range(200)))
 
     asyncio.run(all_at_once())
 
 
 def test_vectors_that_arrive_together_are_projected_together_and_a_bad_one_alone_fails() -> None:
-    from proxies import compressor
-
-    from smec.errors import DataError
-
     rng = np.random.default_rng(2)
     good = [rng.standard_normal((n, 384)).astype(np.float32) for n in (1, 3, 2)]
     nothing = np.full((2, 384), np.nan, dtype=np.float32)

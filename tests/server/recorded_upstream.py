@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -187,6 +188,9 @@ def serving(server: uvicorn.Server) -> Iterator[str]:
 
         server.startup = observed  # type: ignore[method-assign]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        # Client, proxy and upstream are threads here: at Python's 5 ms a request waits for several turns.
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(0.0005)
         thread.start()
         assert started.wait(30)
         try:
@@ -194,6 +198,7 @@ def serving(server: uvicorn.Server) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(30)
+            sys.setswitchinterval(usual)
             assert not thread.is_alive()
 
 

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
+from fixtures import http, upstream, url
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

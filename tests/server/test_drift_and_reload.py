@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fixtures import http, upstream
 from proxies import DIMS, NAME, compressor, expected, proxy
 from recorded_upstream import WIDTH, RecordedUpstream, recorded_upstream, texts
 
@@ -29,7 +30,8 @@ def watched(seed: int = 0) -> Compressor:
 def turned(share: float) -> Float32Array:
     """A matrix that moves every vector by a share of its length in a random direction."""
     noise = np.random.default_rng(1).standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH)
-    return (np.eye(WIDTH) + share * noise).astype(np.float32)
+    matrix: Float32Array = (np.eye(WIDTH) + share * noise).astype(np.float32)
+    return matrix
 
 
 def until(condition: Callable[[], bool]) -> None:

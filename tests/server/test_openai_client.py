@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+from fixtures import http, upstream, url
 from proxies import DIMS, NAME, expected
 from recorded_upstream import RecordedUpstream, texts, tokens_of
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fixtures import http, upstream
 from proxies import NAME, expected, proxy
 from recorded_upstream import RecordedUpstream, texts
 

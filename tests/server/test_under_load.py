@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fixtures import upstream, url
 from proxies import DIMS, NAME, compressor, expected, proxy
 from recorded_upstream import RecordedUpstream, texts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
 
     On SIGTERM it goes on serving for ``drain_seconds``, with ``/readyz`` at 503 and ``Connection: close`` in
     every answer; then it stops listening, and waits until everything that it accepted is answered. A second
-    signal ends the waiting.
+    signal ends the draining.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -81,13 +82,13 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def end(self) -> None:
-        """Begin to end, or end at once when that has begun."""
+        """Begin to end; when that has begun, drain no longer."""
         if self._ending is None:
             logger.info("ending: draining for %g s", self.service.settings.drain_seconds)
             self.service.draining = True
             self._ending = asyncio.ensure_future(self._drain())
         else:
-            self.should_exit = self.force_exit = True
+            self.should_exit = True
 
     def reload(self) -> None:
         """Look for replaced compressors now."""
@@ -102,8 +103,7 @@ class Server(uvicorn.Server):
         self.service.draining = True
         for server in self.servers:
             server.close()
-        if not self.force_exit:
-            await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await asyncio.sleep(LAST_REQUESTS_SECONDS)
         await super().shutdown(sockets)
 
 
@@ -139,7 +139,7 @@ def listening(settings: ServerSettings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        raise ConfigError(f"cannot listen on {where}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno or 0)}") from error
 
 
 def _raise_file_limit() -> None:

@@ -6,12 +6,15 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic_core import from_json, to_json
 
+from smec import __version__
 from smec.errors import ConfigError
 from smec.server.metrics import Metrics
 from smec.server.refusals import Refusal
@@ -56,21 +59,20 @@ class Upstream:
         self._metrics = metrics
         self._secret = settings.secret()
         self._places = asyncio.Semaphore(settings.connections)
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._secret is not None:
-            headers["Authorization"] = f"Bearer {self._secret}"
-        self._client = httpx.AsyncClient(
-            headers=headers,
-            timeout=httpx.Timeout(settings.seconds, connect=settings.connect_seconds),
-            limits=httpx.Limits(
-                max_connections=settings.connections, max_keepalive_connections=settings.connections
-            ),
-            # The address is that of the settings: neither a redirect nor a proxy variable changes it.
-            follow_redirects=False,
-            trust_env=False,
-            verify=_trusted(settings),
-        )
         self._url = httpx.URL(f"{settings.url}/embeddings")
+        self._headers = httpx.Headers(
+            {
+                "Host": self._url.netloc.decode("ascii"),
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"smec/{__version__}",
+            }
+        )
+        if self._secret is not None:
+            self._headers["Authorization"] = f"Bearer {self._secret}"
+        self._ssl = ssl.create_default_context() if settings.ca_file is None else _trusted(settings.ca_file)
+        self._idle: list[httpx.AsyncHTTPTransport] = []
 
     async def embed(
         self, model: str, inputs: Inputs, width: int, forwarded: Mapping[str, Any] | None = None
@@ -99,11 +101,11 @@ class Upstream:
         """
         body = {"model": model, "input": inputs, "encoding_format": self.settings.encoding}
         content = to_json({**(forwarded or {}), **body})
-        async with self._places:  # a queue of our own: httpx's gets slow with thousands in it
+        async with self._places, self._transport() as transport:
             for tries_left in range(self.settings.retries, -1, -1):
                 began = time.perf_counter()
                 try:
-                    reply = await self._try(content, most_bytes(len(inputs), width))
+                    reply = await self._try(transport, content, most_bytes(len(inputs), width))
                     embedded = read_reply(reply, len(inputs), width)
                 except _Failure as failure:
                     self._metrics.upstream_errors.labels(failure.kind).inc()
@@ -120,9 +122,26 @@ class Upstream:
                 await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    async def _try(self, content: bytes, most: int) -> bytes:
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """A connection of its own for a request, used again by later ones.
+
+        httpx's transports without its client and its pool: there is nothing to redirect, no variable of the
+        environment that names a proxy, and no search through all connections for every request.
+        """
+        if self._idle:
+            transport = self._idle.pop()
+        else:
+            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+            transport = httpx.AsyncHTTPTransport(verify=self._ssl, limits=limits, trust_env=False)
         try:
-            return await asyncio.wait_for(self._ask(content, most), self.settings.seconds)
+            yield transport
+        finally:
+            self._idle.append(transport)
+
+    async def _try(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
+        try:
+            return await asyncio.wait_for(self._ask(transport, content, most), self.settings.seconds)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             refusal = _refusal(502, "the upstream cannot be reached", "upstream_unreachable")
             raise _Failure(refusal, "connect", again=True) from error
@@ -133,15 +152,22 @@ class Upstream:
             refusal = _refusal(502, "the upstream cut the connection", "upstream_cut")
             raise _Failure(refusal, "cut", again=True) from error
 
-    async def _ask(self, content: bytes, most: int) -> bytes:
-        async with self._client.stream("POST", self._url, content=content) as response:
-            received = bytearray()
+    async def _ask(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
+        timeout = {"connect": self.settings.connect_seconds}  # of the rest, `_try` has the time
+        request = httpx.Request(
+            "POST", self._url, headers=self._headers, content=content, extensions={"timeout": timeout}
+        )
+        response = await transport.handle_async_request(request)
+        received = bytearray()
+        try:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise invalid("it is compressed, which was not asked for")
             async for part in response.aiter_raw():
                 received += part
                 if len(received) > most:
                     raise invalid(f"it is longer than {most} bytes")
+        finally:
+            await response.aclose()
         body = bytes(received)
         if response.status_code != 200:
             raise self._error(response, body)
@@ -184,16 +210,15 @@ class Upstream:
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._client.aclose()
+        for transport in self._idle:
+            await transport.aclose()
 
 
-def _trusted(settings: UpstreamSettings) -> ssl.SSLContext | bool:
-    if settings.ca_file is None:
-        return True
+def _trusted(file: Path) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(settings.ca_file))
+        return ssl.create_default_context(cafile=str(file))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"upstream.ca_file: {settings.ca_file}: holds no certificates") from error
+        raise ConfigError(f"upstream.ca_file: {file}: holds no certificates") from error
 
 
 def _refusal(status: int, message: str, code: str) -> Refusal:

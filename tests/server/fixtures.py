@@ -1,23 +1,13 @@
-"""One recorded upstream and one proxy for the tests that do not change them."""
+"""One recorded upstream, one proxy and one client for the tests that do not change them."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from proxies import proxy
 from recorded_upstream import RecordedUpstream, recorded_upstream
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_switches() -> Iterator[None]:
-    """Client, proxy and upstream are threads here: at Python's 5 ms each request waits for several turns."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
-    yield
-    sys.setswitchinterval(usual)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smec import __version__
-from smec.server.description import PARAMETERS, REASONS, answers, body, page, secured
+from smec.server.description import PARAMETERS, REASONS, answers, body, known, page, secured
 from smec.server.refusals import JSON, Refusal
 from smec.server.service import Handler, Service
 from smec.server.settings import ServerSettings
@@ -65,7 +65,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         service.embeddings,
         "Embed texts, as small vectors.",
         responses=answers(EmbeddingResponse, 400, 401, 404, 408, 413, 429, 502, 503, 504),
-        openapi_extra=body({JSON: {"schema": service.request_type.model_json_schema()}}),
+        openapi_extra=body({JSON: {"schema": known(service.request_type, service.models)}}),
     )
     add(
         "POST",
@@ -73,7 +73,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         service.compress,
         "Make vectors small.",
         responses=answers(CompressResponse, 400, 401, 404, 408, 413, 429, also={ARROW: ARROW_BODY}),
-        openapi_extra=body({JSON: {"schema": CompressRequest.model_json_schema()}, ARROW: ARROW_BODY})
+        openapi_extra=body({JSON: {"schema": known(CompressRequest, service.models)}, ARROW: ARROW_BODY})
         | {"parameters": PARAMETERS},
     )
     add(
@@ -113,7 +113,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     add("GET", "/openapi.json", document, "This description.", responses=answers(None, 401))
     add("GET", "/docs", reading, "This description, as a page.", responses=answers(None, 401))
-    secured(app.openapi())  # which FastAPI makes once and keeps
+    described = app.openapi()  # which FastAPI makes once and keeps
+    if settings.tokens:
+        secured(described)
 
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

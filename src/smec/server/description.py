@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 from pydantic import BaseModel
 
+from smec.server.models import ServedModel
 from smec.server.refusals import JSON
-from smec.server.wire import ErrorResponse
+from smec.server.wire import ErrorResponse, Request
 
 Document = dict[str, Any]
 
@@ -59,6 +60,16 @@ def answers(
 def body(content: Document) -> Document:
     """A required body of one of several media types."""
     return {"requestBody": {"required": True, "content": content}}
+
+
+def known(kind: type[Request], models: Iterable[ServedModel]) -> Document:
+    """The shape of a request, with the models and sizes that were served at the start."""
+    schema = kind.model_json_schema()
+    served = list(models)
+    sizes = sorted({dim for model in served for dim in model.compressor.dims}, reverse=True)
+    schema["properties"]["model"]["enum"] = [model.name for model in served]
+    schema["properties"]["dimensions"]["anyOf"][0]["enum"] = sizes
+    return schema
 
 
 def secured(document: Document) -> Document:

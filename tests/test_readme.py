@@ -16,11 +16,20 @@ from smec.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/cli.md", "docs/method.md", "docs/architecture.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/cli.md",
+    "docs/method.md",
+    "docs/architecture.md",
+    "docs/serving.md",
+)
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    # Those for a running server are run by tests/server/test_serving_docs.py.
+    found = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return [code for code in found if "127.0.0.1" not in code]
 
 
 def commands() -> dict[str, Any]:

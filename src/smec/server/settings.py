@@ -21,7 +21,9 @@ ENVIRONMENT = "SMEC_SERVE_"
 
 class _Settings(BaseModel):
     # Without the input: a message about a key must not hold the key.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class UpstreamSettings(_Settings):

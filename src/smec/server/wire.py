@@ -24,7 +24,9 @@ INPUT = "must be a string, a list of strings, a list of tokens, or a list of tok
 class Request(BaseModel):
     """What the requests of all endpoints share."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     model: str
     """One of those that ``GET /v1/models`` lists."""

@@ -60,6 +60,13 @@ def test_without_a_valid_token_nothing_is_told(guarded: str, http: httpx.Client,
     assert NAME not in "".join(answer.text for answer in answers)
 
 
+def test_requests_are_counted_by_token(guarded: str, http: httpx.Client) -> None:
+    http.post(f"{guarded}/v1/embeddings", json={"model": NAME, "input": texts()[0]}, headers=HEADERS)
+    page = http.get(f"{guarded}/metrics", headers=HEADERS).text
+    labels = f'caller="app",endpoint="/v1/embeddings",model="{NAME}",status="200"'
+    assert f"smec_requests_total{{{labels}}}" in page
+
+
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", "Bearer smec-2"])
 def test_every_known_token_is_served(guarded: str, http: httpx.Client, header: str) -> None:
     answer = http.get(f"{guarded}/v1/models", headers={"Authorization": header})

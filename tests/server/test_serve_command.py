@@ -20,6 +20,9 @@ import pytest
 from fixtures import http, upstream
 from proxies import NAME, compressor, document, expected
 from recorded_upstream import RecordedUpstream, texts
+from typer.testing import CliRunner
+
+from smec.cli.main import app
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from smec.cli.main import main; main()"]
 
@@ -106,8 +109,8 @@ def test_check_refuses_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     compressor().save(tmp_path / "model")
-    done = smec("serve", *arguments, "--check", **environment)
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, ["serve", *arguments, "--check"], env=environment)
+    assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert "sk-1" not in done.stderr

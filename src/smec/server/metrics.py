@@ -17,7 +17,10 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.requests = Counter(
-            "smec_requests", "Answered requests.", ("endpoint", "model", "status"), registry=registry
+            "smec_requests",
+            "Answered requests.",
+            ("endpoint", "model", "caller", "status"),
+            registry=registry,
         )
         self.seconds = Histogram(
             "smec_request_seconds", "From head to answer.", ("endpoint",), buckets=SECONDS, registry=registry

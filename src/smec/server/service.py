@@ -157,8 +157,8 @@ class Service:
                 logger.error("%s: unexpected %s at %s", endpoint, type(error).__name__, line)
                 message = "the server failed on this request"
                 response = Refusal(500, message, kind="server_error", code="internal").response()
-            model = getattr(request.state, "model", "")
-            self.metrics.requests.labels(endpoint, model, response.status_code).inc()
+            model, caller = (getattr(request.state, name, "") for name in ("model", "caller"))
+            self.metrics.requests.labels(endpoint, model, caller, response.status_code).inc()
             self.metrics.seconds.labels(endpoint).observe(time.perf_counter() - began)
             return response
 
@@ -166,6 +166,7 @@ class Service:
 
     def _caller(self, request: Request) -> Caller:
         caller = self._gatekeeper.caller(request.headers.get("authorization"))
+        request.state.caller = caller.name
         caller.spend_request()
         return caller
 

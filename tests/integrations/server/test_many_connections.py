@@ -28,10 +28,14 @@ def test_ten_thousand_connections(tmp_path: Path) -> None:
     head = f"POST /v1/embeddings HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     right = expected(given)
     statuses: Counter[int] = Counter()
+    opened: list[asyncio.StreamWriter] = []
 
-    async def ask(port: int, all_open: asyncio.Barrier, opening: asyncio.Semaphore) -> None:
+    async def ask(port: int, all_open: asyncio.Event, opening: asyncio.Semaphore) -> None:
         async with opening:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        opened.append(writer)
+        if len(opened) == CONNECTIONS:
+            all_open.set()
         await all_open.wait()
         writer.write(head + body)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
@@ -48,7 +52,7 @@ def test_ten_thousand_connections(tmp_path: Path) -> None:
         writer.close()
 
     async def all_at_once(port: int) -> None:
-        all_open, opening = asyncio.Barrier(CONNECTIONS), asyncio.Semaphore(500)
+        all_open, opening = asyncio.Event(), asyncio.Semaphore(500)
         await asyncio.gather(*(ask(port, all_open, opening) for _ in range(CONNECTIONS)))
 
     with recorded_upstream() as upstream:

@@ -52,7 +52,7 @@ class Place:
     """
 
     filesystem: fs.FileSystem = field(compare=False, repr=False)
-    path: str
+    path: str = field(compare=False)
     uri: str
 
     def __str__(self) -> str:

@@ -66,6 +66,8 @@ def reading(path: Location, kind: str, *refusals: type[Exception]) -> Iterator[N
     refused: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, *refusals)
     try:
         yield
+    except MemoryError:  # Arrow's is one of its refusals too
+        raise
     except refused as error:
         said = reason(error)
         raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {said}") from error

@@ -20,9 +20,10 @@ from benchmarks.cells import Laboratory
 from benchmarks.markdown import table
 from benchmarks.plan import Plan
 from smec import Compressor, compress
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.bulk.sharded import compress_shards
 from smec.compressor import Block
+from smec.data.moments import moments_of
 from smec.vectors import FloatArray, normalise
 
 NAME = "scale"
@@ -88,7 +89,7 @@ def _write_parquet(file: Path, npy: Path, rows: int) -> None:
 
 
 def _model(sample: FloatArray) -> Compressor:
-    matrix = np.ascontiguousarray(principal_axes(second_moment(sample))[:, :DIM], dtype=np.float32)
+    matrix = np.ascontiguousarray(principal_axes(moments_of(sample).second)[:, :DIM], dtype=np.float32)
     manifest = {"smec_version": "0", "preset": "default", "supervised": False, "training": {}, "data": {}}
     return Compressor.assemble(
         [Block(matrix, (DIM,), "smec")], {**manifest, "libraries": {}}, sample[:3], sample.mean(axis=0)

@@ -72,7 +72,6 @@ def train(
     from smec.atomic import check_free
     from smec.cli.progress import training_progress
     from smec.config import build_config
-    from smec.data import Dataset
     from smec.method.trainer import train as fit
 
     check_free(output, force=force)
@@ -87,10 +86,14 @@ def train(
         seed=seed,
     )
     began = time.monotonic()
-    opened = Dataset.open(dataset)
-    with training_progress() as progress:
+    with training_progress() as shown:
         compressor = fit(
-            opened, config=settings, checkpoint=checkpoint_folder(output), resume=resume, progress=progress
+            dataset,
+            config=settings,
+            checkpoint=checkpoint_folder(output),
+            resume=resume,
+            progress=shown.training,
+            reading=shown.reading,
         )
     finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
     if not as_json:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smec.data.blocks import Block, Rows, Source, table_blocks
-from smec.data.columns import check_schema, table_embeddings
+from smec.data.blocks import Block, Rows, Source, read_ahead, table_blocks
+from smec.data.columns import COLUMNS, check_schema, string_column, table_embeddings
 from smec.data.embeddings import Embeddings
 from smec.data.places import Location, opened
 from smec.data.readers import reading
 from smec.errors import DataError
-from smec.vectors import BLOCK_ROWS
+from smec.vectors import BLOCK_ROWS, FloatArray
 
 READ_BUFFER = 1 << 20
 """Bytes of a column that are read together; without a buffer pyarrow holds a whole row group."""
@@ -24,16 +25,52 @@ READ_BUFFER = 1 << 20
 FAR_BUFFER = 8 << 20
 """The same for a store, where each reading is a request."""
 
+IN_MEMORY = 1 << 30
+"""Bytes of vectors above which they are not held in memory, but decoded into a temporary file."""
+
 
 def read(path: Path) -> Embeddings:
     """Read the columns ``id``, ``vector`` and, where they are, ``text`` and ``title``.
+
+    Many vectors come as a memory map of a temporary file, which is gone when they are.
 
     Raises
     ------
     DataError
         No Parquet or not all of it, a column is missing, or a row cannot be used.
     """
+    shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if sum(map(_vector_bytes, shards)) > IN_MEMORY:
+        return _decoded(path)
     return _joined(path) if path.is_dir() else _file(path)
+
+
+def _vector_bytes(path: Path) -> int:
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(path) as file:
+        groups = (file.metadata.row_group(group) for group in range(file.num_row_groups))
+        columns = (group.column(place) for group in groups for place in range(group.num_columns))
+        return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.startswith("vector."))
+
+
+def _decoded(path: Path) -> Embeddings:
+    opened = source(path)
+    places = {name: opened.schema.get_field_index(name) for name in COLUMNS if name in opened.schema.names}
+    strings: dict[str, list[str]] = {name: [] for name in places if name != "vector"}
+    dtype, width = np.dtype(np.float32), 0
+    with TemporaryFile() as file:
+        for block in read_ahead(opened.blocks):
+            if not width:
+                dtype, width = block.vectors.dtype, block.vectors.shape[1]
+            if block.vectors.dtype != dtype:
+                raise DataError(
+                    f"{block.name}: its vectors are {block.vectors.dtype}, those before it {dtype}"
+                )
+            file.write(np.ascontiguousarray(block.vectors).data)
+            for name, found in strings.items():
+                found += [text or "" for text in string_column(block.columns[places[name]], block.name, name)]
+        file.flush()
+        vectors: FloatArray = np.memmap(file, dtype, mode="r", shape=(opened.rows, width))
+    return Embeddings(strings["id"], vectors, strings.get("text"), strings.get("title"), str(path))
 
 
 def _file(path: Path) -> Embeddings:

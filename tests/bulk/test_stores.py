@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -125,8 +126,7 @@ from compressible import compressor
 from smec.bulk import locks
 from smec.bulk.sharded import compress_shards
 locks.BEAT = 0.1
-if __name__ == "__main__":
-    compress_shards(compressor(), sys.argv[2], sys.argv[3], rows_per_shard=500, workers=2, resume=True)
+compress_shards(compressor(), sys.argv[2], sys.argv[3], rows_per_shard=500, resume=True)
 """
 
 
@@ -155,6 +155,19 @@ def test_killed_at_any_moment_it_ends_as_an_unbroken_run(tmp_path: Path, store: 
     assert ".lock" in store.names("killed/out")
     compress_shards(COMPRESSOR, uri, f"s3://{BUCKET}/killed/out", rows_per_shard=500, resume=True)
     assert store.contents("killed/out") == expected
+
+
+def test_the_commands_of_the_page(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    commands = [line for line in page.splitlines() if line.startswith("smec compress my-model")]
+    COMPRESSOR.save(tmp_path / "my-model")
+    store.write("embeddings/0.parquet", write_row_groups(tmp_path, table(vectors())).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for line in commands:
+        result = invoke(*shlex.split(line)[1:])
+        assert (result.exit_code, "20 rows" in result.stdout) == (0, True), (line, result.output)
+    assert store.read("small/part-00000.parquet") == store.read("small.parquet")
+    assert parts(tmp_path / "small-shards") == {"part-00000.parquet": store.read("small.parquet")}
 
 
 def test_leftovers_are_removed_and_damaged_shards_made_again(tmp_path: Path, store: Store) -> None:
@@ -221,9 +234,17 @@ def test_a_damaged_object_is_left_out_and_the_rest_goes_on(tmp_path: Path, store
     assert pq.ParquetFile(store.filesystem.open_input_file(f"{BUCKET}/damaged/out/part-00000.parquet"))
 
 
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("output", ["s3://nowhere/out", "here"])
-@pytest.mark.parametrize("trouble", ["bucket", "keys", "endpoint"])
+@pytest.mark.timeout(60)  # not minutes of attempts
+@pytest.mark.parametrize(
+    ("trouble", "output"),
+    [
+        ("bucket", "here"),
+        ("bucket", "s3://nowhere/out"),
+        ("keys", "here"),
+        ("keys", "s3://nowhere/out"),
+        ("endpoint", "s3://nowhere/out"),
+    ],
+)
 def test_a_store_that_refuses(
     tmp_path: Path, store: Store, trouble: str, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smec.atomic import replacing
 from smec.bulk.uploads import file_sha256, here
-from smec.data.places import Location, reason
+from smec.data.places import Location, at_once, reason
 from smec.errors import DataError, OutputError
 
 MANIFEST_FILE = "manifest.json"
@@ -159,15 +159,16 @@ def finished(folder: Location) -> dict[int, Shard]:
         except (OSError, UnicodeDecodeError, ValidationError):
             continue  # a failure, or damaged: made again
         found[shard.number] = shard
+    shards = list(found.values())
+    files = [folder / manifest.pieces[shard.number].file for shard in shards]
+    sha256 = at_once(_sha256, files)
     return {
-        number: shard
-        for number, shard in found.items()
-        if _is_whole(folder / manifest.pieces[number].file, shard)
+        shard.number: shard for shard, digest in zip(shards, sha256, strict=True) if digest == shard.sha256
     }
 
 
-def _is_whole(file: Location, shard: Shard) -> bool:
+def _sha256(file: Location) -> str | None:
     try:
-        return file.stat().st_size == shard.bytes and file_sha256(file) == shard.sha256
+        return file_sha256(file)
     except OSError:
-        return False
+        return None

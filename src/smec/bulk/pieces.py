@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smec.bulk.manifest import InputFile, Piece, input_file
-from smec.data.places import Location, Place, matching, reason
+from smec.data.places import Location, Place, at_once, matching, reason
 from smec.data.readers import STREAMED, streamed
 from smec.errors import DataError
 
@@ -54,14 +54,18 @@ def cut(files: Sequence[Location], rows_per_shard: int) -> tuple[tuple[InputFile
     """
     inputs: list[InputFile] = []
     pieces: list[Piece] = []
-    for place, file in enumerate(files):
-        lumps = streamed(file.suffix).lumps(file, rows_per_shard)
-        if not sum(lumps):
-            raise DataError(f"{file}: holds no vectors (0 rows)")
-        inputs.append(input_file(file, sum(lumps)))
+    for place, (found, lumps) in enumerate(at_once(lambda file: _looked_at(file, rows_per_shard), files)):
+        inputs.append(found)
         for first_row, rows in _joined(lumps, rows_per_shard):
             pieces.append(Piece(number=len(pieces), input=place, first_row=first_row, rows=rows))
     return tuple(inputs), tuple(pieces)
+
+
+def _looked_at(file: Location, most: int) -> tuple[InputFile, list[int]]:
+    lumps = streamed(file.suffix).lumps(file, most)
+    if not sum(lumps):
+        raise DataError(f"{file}: holds no vectors (0 rows)")
+    return input_file(file, sum(lumps)), lumps
 
 
 def _joined(lumps: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

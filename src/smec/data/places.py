@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.request import url2pathname
 
 import pyarrow as pa
@@ -16,10 +18,15 @@ from pyarrow import fs
 
 from smec.errors import ConfigError
 
+T = TypeVar("T")
+
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
 _BY_PYARROW = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _NO_FOLDERS = ("s3", "gcs", "abfs")
 """Types of filesystem whose folders are only the beginnings of names."""
+
+REQUESTS = 8
+"""Files of a store that are looked at together."""
 
 LINES_BUFFER = 1 << 20
 """Bytes of a text that are asked for together."""
@@ -239,6 +246,13 @@ def _matches(names: list[str], patterns: list[str]) -> bool:
     if patterns[0] == "**":
         return any(_matches(names[count:], patterns[1:]) for count in range(len(names) + 1))
     return bool(names) and fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])
+
+
+def at_once(look: Callable[[Location], T], locations: Sequence[Location]) -> Iterator[T]:
+    """What ``look`` finds at each, in their order; in a store several are asked for at once."""
+    far = any(isinstance(location, Place) for location in locations)
+    with ThreadPoolExecutor(REQUESTS if far else 1) as pool:
+        yield from pool.map(look, locations)
 
 
 def opened(location: Location) -> str | pa.NativeFile:

@@ -166,6 +166,8 @@ def test_the_commands_of_the_page(tmp_path: Path, store: Store, monkeypatch: pyt
     for line in commands:
         result = invoke(*shlex.split(line)[1:])
         assert (result.exit_code, "20 rows" in result.stdout) == (0, True), (line, result.output)
+    summary = json.loads(invoke(*shlex.split(commands[-1])[1:], "--force", "--json").stdout)
+    assert summary["output"] == f"s3://{BUCKET}/small.parquet"
     assert store.read("small/part-00000.parquet") == store.read("small.parquet")
     assert parts(tmp_path / "small-shards") == {"part-00000.parquet": store.read("small.parquet")}
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from smec.bulk.manifest import Failure, Piece, Shard
 from smec.bulk.shard import Job, make_shard, record
@@ -108,6 +109,15 @@ def _few_threads(workers: int) -> Iterator[None]:
 def _begin(job: Job) -> None:
     global _job
     _job = job
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A run that is killed cannot end its workers, and its folder is free: they must not write on there.
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make(piece: Piece) -> Shard | Failure:

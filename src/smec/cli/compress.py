@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 def compress(
     model: Annotated[Path, typer.Argument(help="Folder of the compressor.", metavar="MODEL")],
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             help="Embeddings: .parquet, .arrow/.feather/.ipc or .npy; a folder of such files, or a quoted "
-            "glob.",
+            "glob; here or in a store (s3://bucket/prefix).",
             metavar="INPUT",
         ),
     ],
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output",
             "-o",
-            help="File to write: .parquet, .arrow/.feather/.ipc or .npy; or a folder for Parquet shards.",
+            help="File to write: .parquet, .arrow/.feather/.ipc or .npy; or a folder for Parquet shards; "
+            "here or in a store.",
         ),
     ],
     dim: Annotated[
@@ -73,9 +74,10 @@ def compress(
     from smec.bulk.compress import FORMATS
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
+    from smec.data.places import located
 
     compressor = Compressor.load(model)
-    if output.suffix in FORMATS:
+    if located(output).suffix in FORMATS:
         if workers > 1 or rows_per_shard or resume:
             raise ConfigError(
                 f"{output}: --workers, --rows-per-shard and --resume are for a folder of shards; name one"

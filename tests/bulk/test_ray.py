@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
@@ -23,6 +24,7 @@ from smec.errors import ConfigError, MissingExtraError, OutputError
 COMPRESSOR = compressor()
 ROWS, ROWS_PER_SHARD = 30_000, 500
 SHARDS = ROWS // ROWS_PER_SHARD
+PROGRAM = (sys.executable, "-c", "from smec.cli.main import main; main()")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,12 +57,11 @@ def driver(cluster: Cluster, large: Path, tmp_path: Path) -> Iterator[Callable[.
 
     def start(*options: str) -> subprocess.Popen[str]:
         model, source, out = str(large / "model"), str(large / "in.npy"), str(tmp_path / "out")
-        program = [sys.executable, "-c", "from smec.cli.main import main; main()"]
         command = ["compress", model, source, "-o", out, "--engine", "ray", "--workers", "2", "--json"]
         shards = ["--rows-per-shard", str(ROWS_PER_SHARD)]
         begun.append(
             subprocess.Popen(
-                [*program, *command, *shards, *options],
+                [*PROGRAM, *command, *shards, *options],
                 env=os.environ | {"RAY_ADDRESS": cluster.address},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -209,3 +210,20 @@ def test_without_ray_or_a_cluster_nothing_is_begun(
     with pytest.raises(ConfigError, match="unknown engine 'dask'; there are local, ray"):
         compress_shards(*run, engine="dask")
     assert not (tmp_path / "out").exists()
+
+
+def test_where_no_cluster_runs_one_is_started_and_ended(large: Path, tmp_path: Path) -> None:
+    command = ["compress", large / "model", large / "in.npy", "-o", tmp_path / "out", "--engine", "ray"]
+    with TemporaryDirectory(prefix="ray-") as folder:  # short, for sockets; and Ray leaves a token at home
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        run = subprocess.run(
+            [*PROGRAM, *command, "--rows-per-shard", str(ROWS_PER_SHARD)],
+            env=environment | {"RAY_TMPDIR": folder, "HOME": folder},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"in {SHARDS} shards" in run.stdout
+        of_ray = [one for one in psutil.process_iter(["cmdline"]) if folder in str(one.info["cmdline"])]
+        assert psutil.wait_procs(of_ray, timeout=10)[1] == []
+    assert contents(tmp_path / "out") == contents(large / "expected")

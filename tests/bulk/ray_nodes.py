@@ -26,6 +26,8 @@ def notice(event, arguments):
         log.write(arguments[0] + "\\n")
 
 sys.addaudithook(notice)
+for lacking in os.environ.get("NODE_LACKS", "").split():
+    sys.modules[lacking] = None
 """
 """Of all Python on the nodes: opening an array called deadly ends the process, any other is noted down."""
 
@@ -89,11 +91,11 @@ class Cluster:
         self.add_node()
         return self
 
-    def add_node(self) -> Node:
-        """Start a node on an address of its own."""
-        return self._start(f"--address={self.address}")
+    def add_node(self, lacks: str = "") -> Node:
+        """Start a node on an address of its own, perhaps one where a module cannot be imported."""
+        return self._start(f"--address={self.address}", lacks=lacks)
 
-    def _start(self, *options: str) -> Node:
+    def _start(self, *options: str, lacks: str = "") -> Node:
         number = len(self.nodes)
         log = self.folder / f"opened-{number}"
         ray = Path(sys.executable).with_name("ray")
@@ -108,7 +110,7 @@ class Cluster:
                     "--num-cpus=1",
                     "--block",
                 ],
-                env=os.environ | SETTINGS | {"PYTHONPATH": path, "NODE_LOG": str(log)},
+                env=os.environ | SETTINGS | {"PYTHONPATH": path, "NODE_LOG": str(log), "NODE_LACKS": lacks},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -197,6 +197,20 @@ def test_an_input_that_goes_away_is_a_failure(connected: Cluster, tmp_path: Path
     assert all("the file is gone" in failure.error for failure in done.failures)
 
 
+def test_a_node_without_smec_ends_the_run(connected: Cluster, large: Path, tmp_path: Path) -> None:
+    node = connected.add_node(lacks="smec")
+    with pytest.raises(ConfigError, match="a node of the cluster has another smec than the driver, or none"):
+        compress_shards(
+            COMPRESSOR,
+            large / "in.npy",
+            tmp_path / "out",
+            rows_per_shard=ROWS_PER_SHARD,
+            engine="ray",
+            workers=3,
+        )
+    node.lose_power()
+
+
 def test_without_ray_or_a_cluster_nothing_is_begun(
     large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +231,7 @@ def test_where_no_cluster_runs_one_is_started_and_ended(large: Path, tmp_path: P
     with TemporaryDirectory(prefix="ray-") as folder:  # short, for sockets; and Ray leaves a token at home
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         run = subprocess.run(
-            [*PROGRAM, *command, "--rows-per-shard", str(ROWS_PER_SHARD)],
+            [*PROGRAM, *map(str, command), "--rows-per-shard", str(ROWS_PER_SHARD)],
             env=environment | {"RAY_TMPDIR": folder, "HOME": folder},
             capture_output=True,
             text=True,

@@ -166,8 +166,11 @@ def _outcome(ray: Any, job: Job, piece: Piece, done: Any) -> Shard | Failure | s
             return give_up(job, piece, "the file is gone")
         if isinstance(cause, SmecError):
             raise cause from error
-        if isinstance(cause, ImportError):
-            raise ConfigError(f"a node of the cluster has another smec or none: {cause}") from error
+        if isinstance(cause, errors.RaySystemError):  # what the node was sent means nothing to it
+            said = str(cause).splitlines()[0]
+            raise ConfigError(
+                f"a node of the cluster has another smec than the driver, or none: {said}"
+            ) from error
         raise
 
 

@@ -71,6 +71,15 @@ def make_shard(job: Job, piece: Piece) -> Shard | Failure:
     return shard
 
 
+def give_up(job: Job, piece: Piece, why: str) -> Failure:
+    """Record the failure of a piece whose process cannot do that itself."""
+    path = job.manifest.inputs[piece.input].path
+    said = f"{path}: the {piece.rows} rows from {piece.first_row} on cannot be made: {why}"
+    failure = Failure(number=piece.number, error=said)
+    record(job.output, failure)
+    return failure
+
+
 def record(output: Location, made: Shard | Failure) -> None:
     """Write down what became of a piece."""
     write_record(output / RECORDS / f"{made.number:05}.json", made)

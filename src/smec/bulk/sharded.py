@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from smec.artefact import tensors_hash
-from smec.bulk import local
+from smec.bulk import local, ray_engine
 from smec.bulk.compress import check_apart, chosen_codec, sizes
 from smec.bulk.locks import LOCK, locked
 from smec.bulk.manifest import (
@@ -30,6 +31,8 @@ from smec.data.places import Location, Place, located, reason
 from smec.errors import ConfigError, OutputError
 
 ROWS_PER_SHARD = 1 << 18
+ENGINES = {"local": local.run, "ray": ray_engine.run}
+"""Name -> what runs the pieces of a job, so many at once."""
 
 _OURS = r"manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|manifest\.json)\..*"
 """Names in an output folder, those of files that were being written among them."""
@@ -75,6 +78,7 @@ def compress_shards(
     from_dim: int | None = None,
     codec: str | None = None,
     workers: int = 1,
+    engine: str = "local",
     rows_per_shard: int = ROWS_PER_SHARD,
     resume: bool = False,
     force: bool = False,
@@ -97,7 +101,10 @@ def compress_shards(
     dim, from_dim, codec
         As for `compress`.
     workers : int
-        Processes; each has its share of the cores.
+        Processes; each has its share of the cores, on Ray one.
+    engine : str
+        "local": processes of this machine. "ray": tasks of a Ray cluster, all of whose nodes must see inputs
+        and output under the same paths; ``pip install 'smec[ray]'``.
     rows_per_shard : int
         At most, unless a row group of the input is larger.
     resume : bool
@@ -110,7 +117,8 @@ def compress_shards(
     Raises
     ------
     ConfigError
-        As for `compress`; or to resume with other inputs, another compressor or other settings.
+        As for `compress`; or to resume with other inputs, another compressor or other settings; an unknown
+        engine, or no Ray cluster answers.
     DataError
         There are no inputs, or one is damaged at the start.
     OutputError
@@ -119,6 +127,10 @@ def compress_shards(
     source, output = located(source), located(output)
     if workers < 1 or rows_per_shard < 1:
         raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
+    if engine == "ray":
+        ray_engine.check_ready()
     check_apart(source, output)
     _check_free(output, begun=resume or force)
     inputs = find_inputs(source)
@@ -129,12 +141,14 @@ def compress_shards(
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
         missing = [piece for piece in plan.pieces if piece.number not in kept]
-        for one in local.run(job, missing, min(workers, max(1, len(missing)))):
-            check_lock()
-            made.append(one)
-            done += plan.pieces[one.number].rows
-            if progress is not None:
-                progress(done, plan.rows)
+        # Closed, so that whatever ends this, no process writes any more when the lock is let go.
+        with closing(ENGINES[engine](job, missing, min(workers, max(1, len(missing))))) as results:
+            for one in results:
+                check_lock()
+                made.append(one)
+                done += plan.pieces[one.number].rows
+                if progress is not None:
+                    progress(done, plan.rows)
         complete = _finished(output, plan, made)
     return Sharded(
         rows=sum(shard.rows for shard in complete.shards),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from smec.config import TrainConfig
 from smec.data import Dataset
 from smec.method.gate import Candidates, Measured, measure
+from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
-from smec.method.stages import plan_stages
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import FEWEST_QUERIES, Pool, build_pool
 from smec.training.validation import HeldOut

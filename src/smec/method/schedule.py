@@ -12,7 +12,8 @@ from torch import Tensor
 
 from smec.config import TrainConfig
 from smec.method.agreement import agreement_axes
-from smec.method.stages import Stage, StagePlan
+from smec.method.plans import StagePlan
+from smec.method.stages import Stage
 from smec.training.checkpoint import Checkpoint
 from smec.training.loop import LoopState, Progress, optimise
 from smec.training.pool import Pool

@@ -146,8 +146,9 @@ def _listening() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch has no narrower one for gloo
-        reason = str(error).partition("\n")[0]
-        raise PeerError(f"another process of this training is gone ({reason})") from error
+        raise PeerError(
+            "another process of this training ended before its end; torchrun says which and how"
+        ) from error
 
 
 ALONE = Processes()

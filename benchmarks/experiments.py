@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from benchmarks import (
     ablations,
+    beyond_memory,
     continuation,
     dimension_choice,
     equal_bytes,
@@ -80,6 +81,7 @@ EXPERIMENTS = cast(
         continuation,
         speed,
         scale,
+        beyond_memory,
         tuning,
     ),
 )

@@ -20,9 +20,10 @@ from benchmarks.cells import Laboratory
 from benchmarks.markdown import table
 from benchmarks.plan import Plan
 from smec import Compressor, compress
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.bulk.sharded import compress_shards
 from smec.compressor import Block
+from smec.data.moments import moments_of
 from smec.vectors import FloatArray, normalise
 
 NAME = "scale"
@@ -88,7 +89,7 @@ def _write_parquet(file: Path, npy: Path, rows: int) -> None:
 
 
 def _model(sample: FloatArray) -> Compressor:
-    matrix = np.ascontiguousarray(principal_axes(second_moment(sample))[:, :DIM], dtype=np.float32)
+    matrix = np.ascontiguousarray(principal_axes(moments_of(sample).second)[:, :DIM], dtype=np.float32)
     manifest = {"smec_version": "0", "preset": "default", "supervised": False, "training": {}, "data": {}}
     return Compressor.assemble(
         [Block(matrix, (DIM,), "smec")], {**manifest, "libraries": {}}, sample[:3], sample.mean(axis=0)
@@ -217,11 +218,15 @@ def _run(
 def _timed(contender: Contender, model: Path, source: Path, output: Path) -> tuple[float, int]:
     start = time.perf_counter()
     contender(model, source, output)
-    seconds = time.perf_counter() - start
+    return time.perf_counter() - start, peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most that this process was resident with."""
     # Not getrusage: what the parent held when it made this process counts there.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return seconds, int(peak.split()[1]) * 1024
+    return int(peak.split()[1]) * 1024
 
 
 def _memory(model: Path, npy: Path) -> list[Document]:

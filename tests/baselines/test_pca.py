@@ -14,11 +14,10 @@ from smec.baselines.pca import (
     eigenvalues,
     fit_pca,
     fit_whitened_pca,
-    mean_direction,
     principal_axes,
-    second_moment,
 )
 from smec.data import Dataset
+from smec.data.moments import moments_of
 from smec.vectors import BLOCK_ROWS, FloatArray, normalise
 
 
@@ -66,7 +65,7 @@ def test_whitening_by_half_leaves_each_axis_the_root_of_its_eigenvalue() -> None
 
 def test_eigenvalues_of_axes_without_any_spread_can_be_divided_by() -> None:
     rows = normalise(corpus(3))
-    moment = second_moment(rows)
+    moment = moments_of(rows).second
     found = eigenvalues(moment, principal_axes(moment))
     expected = np.linalg.svd(rows.astype(np.float64), compute_uv=False) ** 2 / 3
     np.testing.assert_allclose(found[:3], expected, rtol=1e-6)
@@ -93,5 +92,5 @@ def test_blocks_of_a_half_precision_memory_map_add_up_to_the_whole(tmp_path: Pat
     np.save(tmp_path / "corpus.npy", corpus(rows, 5).astype(np.float16))
     mapped = np.load(tmp_path / "corpus.npy", mmap_mode="r")
     unit = normalise(np.asarray(mapped)).astype(np.float64)
-    np.testing.assert_allclose(second_moment(mapped), unit.T @ unit / rows, atol=1e-12)
-    np.testing.assert_allclose(mean_direction(mapped), unit.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(moments_of(mapped).second, unit.T @ unit / rows, atol=1e-12)
+    np.testing.assert_allclose(moments_of(mapped).mean, unit.mean(axis=0), atol=1e-12)

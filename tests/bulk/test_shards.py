@@ -249,8 +249,9 @@ def test_inputs_that_cannot_be_used(tmp_path: Path) -> None:
 def test_options_of_folders_are_refused_for_files(tmp_path: Path) -> None:
     COMPRESSOR.save(tmp_path / "model")
     np.save(tmp_path / "in.npy", vectors())
-    result = invoke(
-        "compress", tmp_path / "model", tmp_path / "in.npy", "-o", tmp_path / "o.npy", "--workers", "2"
-    )
-    assert result.exit_code == 2
-    assert "are for a folder of shards; name one" in result.stderr
+    for option, value in (("--workers", "2"), ("--engine", "ray")):
+        result = invoke(
+            "compress", tmp_path / "model", tmp_path / "in.npy", "-o", tmp_path / "o.npy", option, value
+        )
+        assert result.exit_code == 2
+        assert "are for a folder of shards; name one" in result.stderr

@@ -25,9 +25,9 @@ def test_a_step_is_described_by_stage_sizes_loss_and_score() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_bar_is_for_terminals_only(terminal: bool) -> None:
     shown = io.StringIO()
-    with training_progress(Console(file=shown, force_terminal=terminal, width=120)) as progress:
-        progress(START)
-        progress(LATER)
+    with training_progress(Console(file=shown, force_terminal=terminal, width=120)) as bar:
+        bar.training(START)
+        bar.training(LATER)
     assert ("stage 2/3 (dims 192,96)" in shown.getvalue()) == terminal
     assert (shown.getvalue() == "") != terminal
 

@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from smec.baselines.learning import LearningSettings, Lesson, Parameters
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.data import Dataset
+from smec.data.moments import moments_of
 from smec.encoder import Projection, ProjectionPerSize
 from smec.losses.contrastive import info_nce
 from smec.training.batches import Batch
@@ -86,4 +87,4 @@ def _basis(lesson: Lesson, product: Tensor) -> Tensor:
     if lesson.settings.start == "identity":
         return torch.eye(product.shape[1])
     output = functional.normalize(lesson.pool.documents @ product)
-    return torch.from_numpy(principal_axes(second_moment(output.numpy())).astype(np.float32))
+    return torch.from_numpy(principal_axes(moments_of(output.numpy()).second).astype(np.float32))

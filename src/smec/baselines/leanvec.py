@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, polar
 from scipy.optimize import minimize_scalar
 
-from smec.baselines.pca import second_moment, signed
+from smec.baselines.pca import signed
 from smec.data import Dataset
+from smec.data.moments import moments_of
 from smec.encoder import Projection, ProjectionPerSize
 
 Matrix = NDArray[np.float64]
@@ -99,8 +100,8 @@ class Moments:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self.queries: Matrix = second_moment(dataset.judged("train").vectors)
-        self.documents: Matrix = second_moment(dataset.corpus.vectors)
+        self.queries: Matrix = moments_of(dataset.judged("train").vectors).second
+        self.documents: Matrix = dataset.moments.second
 
     def loss(self, a: Matrix, b: Matrix) -> float:
         """L(A, B) / (m n) for A and B of shape (D, d), the mean squared error of an inner product."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.data import Dataset
 from smec.training.batches import Batch, Batches
@@ -91,7 +91,7 @@ class Lesson:
             dataset, supervised=supervised, seed=seed, limit=POOL, validation=ValidationConfig()
         )
         self._held_out = HeldOut(dataset, self.pool)
-        axes = principal_axes(second_moment(dataset.corpus.vectors)) if settings.start == "pca" else None
+        axes = principal_axes(dataset.moments.second) if settings.start == "pca" else None
         self.basis: Tensor = (
             torch.eye(self.dim) if axes is None else torch.from_numpy(axes.astype(np.float32))
         )

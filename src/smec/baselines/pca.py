@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from smec.data import Dataset
 from smec.encoder import Projection
-from smec.vectors import FloatArray, normalise, row_blocks
 
 WHITENING = 0.5
 """Of `fit_whitened_pca`: 0 is PCA, 1 makes all axes equally strong."""
@@ -35,11 +34,10 @@ def fit_pca(dataset: Dataset, dims: tuple[int, ...], *, centred: bool = False, s
     Projection
         "pca", or "pca-centred".
     """
-    vectors = dataset.corpus.vectors
-    moment = second_moment(vectors)
+    moment = dataset.moments.second
     if not centred:
         return Projection(_leading(moment, dims), dims, "pca")
-    mean = mean_direction(vectors)
+    mean = dataset.moments.mean
     covariance = moment - np.outer(mean, mean)
     return Projection(_leading(covariance, dims), dims, "pca-centred", mean.astype(np.float32))
 
@@ -55,27 +53,10 @@ def fit_whitened_pca(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) 
     Uncentred, as whitening already takes most of its weight from the corpus' mean; the centred
     form with a strength that follows from the spectrum is "spectemp".
     """
-    moment = second_moment(dataset.corpus.vectors)
+    moment = dataset.moments.second
     axes = principal_axes(moment)
     scaled = axes * eigenvalues(moment, axes) ** (-WHITENING / 2)
     return Projection(scaled[:, : dims[0]].astype(np.float32), dims, "pca-whitened")
-
-
-def second_moment(vectors: FloatArray) -> NDArray[np.float64]:
-    """Mean of ``x xᵀ`` over the unit-length rows of ``vectors`` (n, D), of shape (D, D)."""
-    total = np.zeros((vectors.shape[1], vectors.shape[1]))
-    for block in row_blocks(len(vectors)):
-        rows = normalise(vectors[block]).astype(np.float64)
-        total += rows.T @ rows
-    return total / len(vectors)
-
-
-def mean_direction(vectors: FloatArray) -> NDArray[np.float64]:
-    """Mean of the unit-length rows of ``vectors`` (n, D), of shape (D,)."""
-    total = np.zeros(vectors.shape[1])
-    for block in row_blocks(len(vectors)):
-        total += normalise(vectors[block]).sum(axis=0, dtype=np.float64)
-    return total / len(vectors)
 
 
 def principal_axes(moment: NDArray[np.float64]) -> NDArray[np.float64]:

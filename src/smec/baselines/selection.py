@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from smec.baselines.pca import mean_direction, second_moment
 from smec.data import Dataset
 from smec.encoder import served
 from smec.vectors import Float32Array, FloatArray, IntArray, check_vectors, normalise
@@ -57,8 +56,7 @@ def fit_variance(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -> S
     The variance, not the second moment: some embedding models have a few dimensions that are large
     for every text and tell none from another.
     """
-    vectors = dataset.corpus.vectors
-    variance = np.diag(second_moment(vectors)) - mean_direction(vectors) ** 2
+    variance = np.diag(dataset.moments.second) - dataset.moments.mean**2
     return Selection(np.argsort(-variance, kind="stable"), dims, "variance")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from kneed import KneeLocator
 from numpy.typing import NDArray
 
-from smec.baselines.pca import eigenvalues, mean_direction, principal_axes, second_moment
+from smec.baselines.pca import eigenvalues, principal_axes
 from smec.data import Dataset
 from smec.encoder import Projection, ProjectionPerSize
 
@@ -37,9 +37,8 @@ def fit_spectral_tempering(dataset: Dataset, dims: tuple[int, ...], *, seed: int
     seed : int
         Not used: nothing is random here.
     """
-    vectors = dataset.corpus.vectors
-    mean = mean_direction(vectors)
-    covariance = second_moment(vectors) - np.outer(mean, mean)
+    mean = dataset.moments.mean
+    covariance = dataset.moments.second - np.outer(mean, mean)
     axes = principal_axes(covariance)
     spectrum = eigenvalues(covariance, axes)
     documents = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from smec.bulk.blocks import Block, Write
+from smec.bulk.formats import Write
 from smec.codecs import Codes
+from smec.data.blocks import Block, read_ahead
 
 
 def overlapped(blocks: Iterator[Block], encode: Callable[[Block], Codes], write: Write) -> Iterator[Block]:
@@ -14,11 +15,9 @@ def overlapped(blocks: Iterator[Block], encode: Callable[[Block], Codes], write:
 
     No more than these three are held. When the iterator ends, all are written.
     """
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+    with ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
-        waiting = reader.submit(next, blocks, None)
-        while (block := waiting.result()) is not None:
-            waiting = reader.submit(next, blocks, None)
+        for block in read_ahead(blocks):
             codes = encode(block)
             if written is not None:
                 written.result()

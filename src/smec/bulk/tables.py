@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from smec.artefact import tensors_hash
-from smec.bulk.blocks import Block, Write
+from smec.bulk.formats import Write
 from smec.codecs import FREE, Codec, Codes
-from smec.data.columns import vector_matrix
-from smec.errors import ConfigError, DataError, OutputError
+from smec.errors import ConfigError, OutputError
 
 METADATA_KEY = b"smec"
 """Key of the schema's metadata that tells which compressor made the vectors."""
@@ -64,32 +63,6 @@ def stored_field(schema: pa.Schema) -> pa.Field:
     return schema.field("vector" if note["codec"] in FREE else CODE)
 
 
-def table_blocks(
-    batches: Iterable[pa.RecordBatch], name: str, dim: int, first_row: int = 0
-) -> Iterator[Block]:
-    """Blocks of the record batches of one file, the first of which begins at ``first_row``.
-
-    Raises
-    ------
-    DataError
-        A row has no id, or no vector of ``dim`` numbers.
-    """
-    row = first_row
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        _check_ids(batch.column("id"), name, row)
-        vectors = vector_matrix(batch.column("vector"), name, row, dim)
-        yield Block(name, row, vectors, batch.columns)
-        row += batch.num_rows
-
-
-def _check_ids(ids: pa.Array, name: str, first_row: int) -> None:
-    if ids.null_count:
-        row = first_row + int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False)))
-        raise DataError(f"{name}: row {row} has no id (null); every row needs one")
-
-
 def appending(write_batch: Callable[[pa.RecordBatch], None], schema: pa.Schema) -> Write:
     """Give ``write_batch`` the rows as record batches of ``schema``."""
     field = stored_field(schema)
@@ -108,6 +81,8 @@ def expressible(output: Path, kind: str) -> Iterator[None]:
     """Turn a format's refusal to hold a column of some type into an OutputError."""
     try:
         yield
+    except MemoryError:  # Arrow's is one of its refusals too
+        raise
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise OutputError(f"{output}: {kind} cannot hold these columns: {reason}") from error

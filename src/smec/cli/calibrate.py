@@ -29,12 +29,13 @@ def calibrate(
     """
     from smec.atomic import check_free
     from smec.calibration import calibrate as add_codecs
+    from smec.codecs import MOST_ROWS
     from smec.compressor import Compressor
-    from smec.data import Dataset
+    from smec.data.sample import open_sample
 
     check_free(output, force=force)
     compressor = Compressor.load(model)
-    vectors = Dataset.open(dataset).corpus.vectors
+    vectors = open_sample(dataset, MOST_ROWS, seed=seed, split=None).corpus.vectors
     names = [name.strip() for name in codec.split(",") if name.strip()]
     sizes = None if dims is None else parse_dims(dims)
     calibrated = add_codecs(compressor, vectors, names, dims=sizes, seed=seed)

@@ -79,8 +79,8 @@ def _train(dataset: Dataset) -> Compressor:
     from smec.cli.progress import training_progress
     from smec.method.trainer import train
 
-    with training_progress() as progress:
-        return train(dataset, seed=SEED, progress=progress)
+    with training_progress() as shown:
+        return train(dataset, seed=SEED, progress=shown.training)
 
 
 def _evaluate(dataset: Dataset, compressor: Compressor) -> Evaluation:

@@ -35,16 +35,22 @@ def extend(
     from smec.atomic import check_free
     from smec.cli.progress import training_progress
     from smec.compressor import Compressor
-    from smec.data import Dataset
     from smec.method.extension import extend as add_size
 
     check_free(output, force=force)
     compressor = Compressor.load(model)
     settings = None if config is None else _settings(compressor, config)
     began = time.monotonic()
-    opened = Dataset.open(dataset)
-    with training_progress() as progress:
-        extended = add_size(compressor, opened, dim, config=settings, seed=seed, progress=progress)
+    with training_progress() as shown:
+        extended = add_size(
+            compressor,
+            dataset,
+            dim,
+            config=settings,
+            seed=seed,
+            progress=shown.training,
+            reading=shown.reading,
+        )
     finish(extended, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
 
 

@@ -40,6 +40,8 @@ class _Program(TyperGroup):
         except KeyboardInterrupt as error:
             message = f"interrupted{HINTS.get(ctx.invoked_subcommand, '')}"
             raise _failure(message, INTERRUPTED) from error
+        except MemoryError as error:
+            raise _failure("smec: error: out of memory", SmecError.exit_code) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # typer ends quietly
                 raise

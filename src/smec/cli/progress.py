@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,17 @@ if TYPE_CHECKING:
     from smec.training.loop import Progress
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The callbacks that move the bar of a training."""
+
+    training: Callable[[Progress], None]
+    reading: Callable[[int, int], None]
+
+
 @contextmanager
-def training_progress(
-    console: Console | None = None, *, silent: bool = False
-) -> Iterator[Callable[[Progress], None]]:
-    """Yield the callback that moves the bar, unless ``silent``; the time left is that of all stages."""
+def training_progress(console: Console | None = None, *, silent: bool = False) -> Iterator[Shown]:
+    """Yield the callbacks that move the bar, unless ``silent``; the time left is that of all stages."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -31,7 +38,10 @@ def training_progress(
             done = progress.stage - 1 + progress.step / progress.steps
             bars.update(task, description=describe(progress), completed=done, total=progress.stages)
 
-        yield show
+        def read(done: int, rows: int) -> None:
+            bars.update(task, description=f"reading {done:,} of {rows:,} rows", completed=done, total=rows)
+
+        yield Shown(show, read)
 
 
 @contextmanager

@@ -80,7 +80,6 @@ def train(
     from smec.atomic import check_free
     from smec.cli.progress import training_progress
     from smec.config import build_config
-    from smec.data import Dataset
     from smec.method.trainer import train as fit
     from smec.training.execution import together
 
@@ -97,14 +96,14 @@ def train(
             target=target,
             seed=seed,
         )
-        opened = Dataset.open(dataset)
-        with training_progress(silent=not execution.processes.first) as progress:
+        with training_progress(silent=not execution.processes.first) as shown:
             compressor = fit(
-                opened,
+                dataset,
                 config=settings,
                 checkpoint=checkpoint_folder(output),
                 resume=resume,
-                progress=progress,
+                progress=shown.training,
+                reading=shown.reading,
                 execution=execution,
             )
         if not execution.processes.first:

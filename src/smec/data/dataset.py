@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from smec.data.embeddings import Embeddings, numbered
 from smec.data.fingerprint import embeddings_sha256, qrels_sha256
 from smec.data.folder import check_folder, find_corpus, find_qrels, find_queries
+from smec.data.moments import Moments, moments_of
 from smec.data.qrels import Qrels, check_grades, line_of, read_qrels
 from smec.data.readers import read_vectors
 from smec.errors import DataError
@@ -53,6 +55,15 @@ class JudgedQueries:
         )
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What is known of a corpus of which only a sample is at hand."""
+
+    rows: int
+    moments: Moments
+    sha256: str
+
+
 class Dataset:
     """A corpus, and where there are any its queries and the judgements of each split.
 
@@ -68,6 +79,8 @@ class Dataset:
         What tables and messages call it.
     qrels_files : mapping of str to Path, optional
         The file that a split was read from, for messages.
+    whole : Whole, optional
+        Of the corpus that ``corpus`` is only a sample of; see `smec.data.sample.open_sample`.
 
     Raises
     ------
@@ -83,8 +96,10 @@ class Dataset:
         name: str = "dataset",
         *,
         qrels_files: Mapping[str, Path] | None = None,
+        whole: Whole | None = None,
     ) -> None:
         self.name = name
+        self._whole = whole
         self.corpus = corpus if isinstance(corpus, Embeddings) else numbered(corpus, "corpus")
         self.queries = (
             queries if queries is None or isinstance(queries, Embeddings) else numbered(queries, "queries")
@@ -121,6 +136,11 @@ class Dataset:
     def dim(self) -> int:
         """D, the width of the embeddings."""
         return self.corpus.dim
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Of all rows of the corpus, read block by block when first asked for."""
+        return self._whole.moments if self._whole else moments_of(self.corpus.vectors)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -168,7 +188,7 @@ class Dataset:
         DataError
             There is no such split.
         """
-        hashes = {"corpus": embeddings_sha256(self.corpus)}
+        hashes = {"corpus": self._whole.sha256 if self._whole else embeddings_sha256(self.corpus)}
         if self.queries is not None:
             hashes["queries"] = embeddings_sha256(self.queries)
         if split is not None:

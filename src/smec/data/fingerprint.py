@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from smec.data.embeddings import Embeddings
 from smec.data.qrels import Qrels
-from smec.vectors import row_blocks
+from smec.vectors import FloatArray, row_blocks
+
+
+class EmbeddingsHash:
+    """Hash of ids and vectors in their order, whatever the blocks; texts and file format do not count.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the vectors.
+    shape : (int, int)
+        Of all of them.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._header = f"{dtype} {shape}\n".encode()
+        self._ids, self._vectors = hashlib.sha256(), hashlib.sha256()
+
+    def add(self, ids: Sequence[str], vectors: FloatArray) -> None:
+        """Count the next rows in."""
+        self._ids.update("".join(f"{id_}\n" for id_ in ids).encode())
+        self._vectors.update(np.ascontiguousarray(vectors).data)
+
+    def hexdigest(self) -> str:
+        """Of what was counted."""
+        parts = self._header + self._ids.digest() + self._vectors.digest()
+        return hashlib.sha256(parts).hexdigest()
 
 
 def embeddings_sha256(embeddings: Embeddings) -> str:
-    """Hash of ids and vectors in their order, block by block; texts and file format do not count."""
-    digest = hashlib.sha256(f"{embeddings.vectors.dtype} {embeddings.vectors.shape}\n".encode())
+    """`EmbeddingsHash` of all rows, block by block."""
+    digest = EmbeddingsHash(embeddings.vectors.dtype, embeddings.vectors.shape)
     for block in row_blocks(len(embeddings)):
-        digest.update("".join(f"{id_}\n" for id_ in embeddings.ids[block]).encode())
-        digest.update(np.ascontiguousarray(embeddings.vectors[block]).data)
+        digest.add(embeddings.ids[block], embeddings.vectors[block])
     return digest.hexdigest()
 
 

@@ -1,15 +1,25 @@
-"""``.npy``, memory-mapped, with the ids in a text file beside it."""
+"""``.npy`` with the ids in a text file beside it; memory-mapped if it is here, else read by ranges."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy_format
 
+from smec.data.blocks import Block, Rows, Source
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location, Place, lines
 from smec.data.readers import reading
 from smec.errors import DataError
-from smec.vectors import FloatArray
+from smec.vectors import FloatArray, row_blocks
+
+SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 
 def read(path: Path) -> Embeddings:
@@ -21,16 +31,15 @@ def read(path: Path) -> Embeddings:
         No ``.npy`` file or not all of it, no ids, or a row cannot be used.
     """
     vectors = mapped(path)
-    ids_path = path.with_name(f"{path.stem}.ids.txt")
-    if not ids_path.exists():
+    names = ids_path(path)
+    if not names.exists():
         raise DataError(
-            f"{path}: its ids are missing; write them to {ids_path.name} beside it, one a line, "
+            f"{path}: its ids are missing; write them to {names.name} beside it, one a line, "
             f"or put BEIR's {path.stem}.jsonl there"
         )
-    with reading(ids_path, "a list of ids"), ids_path.open(encoding="utf-8-sig") as lines:
-        ids = [line.rstrip("\n") for line in lines]
+    ids = list(_lines(names))
     if len(ids) != len(vectors):
-        raise DataError(f"{ids_path}: {len(ids)} ids for the {len(vectors)} vectors in {path.name}")
+        raise DataError(f"{names}: {len(ids)} ids for the {len(vectors)} vectors in {path.name}")
     return Embeddings(ids, vectors, name=str(path))
 
 
@@ -44,6 +53,106 @@ def mapped(path: Path) -> FloatArray:
     """
     with reading(path, ".npy"):
         array: FloatArray = np.lib.format.open_memmap(path, mode="r")
-    if array.ndim != 2:
-        raise DataError(f"{path}: vectors must be a table of shape (rows, dims), got shape {array.shape}")
+    _check_shape(array.shape, path)
     return array
+
+
+def _check_shape(shape: tuple[int, ...], path: Location) -> None:
+    if len(shape) != 2:
+        raise DataError(f"{path}: vectors must be a table of shape (rows, dims), got shape {shape}")
+
+
+def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers.
+
+    Raises
+    ------
+    DataError
+        No ``.npy`` file or not all of it, or another number of ids than of rows.
+    """
+    has_ids = ids_path(path).exists()
+    # Pieces are of a file that `lumps` has looked at.
+    rows = rows or Rows(0, sum(lumps(path, sys.maxsize)))
+    ids = islice(_lines(ids_path(path)), rows.first, None) if has_ids else None
+    return Source(rows.count, SCHEMA, _blocks(path, rows, ids), has_ids)
+
+
+def lumps(path: Location, most: int) -> list[int]:
+    """``most`` rows each, and a rest.
+
+    Raises
+    ------
+    DataError
+        No ``.npy`` file or not all of it, or another number of ids than of rows.
+    """
+    rows, names = len(mapped(path)) if isinstance(path, Path) else _Far(path).shape[0], ids_path(path)
+    if names.exists() and (count := sum(1 for _ in _lines(names))) != rows:
+        raise DataError(f"{names}: {count} ids for the {rows} vectors in {path.name}")
+    return [block.stop - block.start for block in row_blocks(rows, most)]
+
+
+@overload
+def ids_path(path: Path) -> Path: ...
+@overload
+def ids_path(path: Location) -> Location: ...
+def ids_path(path: Location) -> Location:
+    """The file of ids that belongs to a ``.npy`` file."""
+    return path.with_name(f"{path.stem}.ids.txt")
+
+
+def _lines(path: Location) -> Iterator[str]:
+    with reading(path, "a list of ids"):
+        yield from lines(path)
+
+
+def _blocks(path: Location, rows: Rows, ids: Iterator[str] | None) -> Iterator[Block]:
+    read_rows = _rows_of(path)
+    for block in row_blocks(rows.count):
+        first = rows.first + block.start
+        vectors = read_rows(first, rows.first + block.stop)
+        if ids is not None:
+            column = pa.array(list(islice(ids, len(vectors))), pa.string())
+        else:
+            column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
+        yield Block(str(path), first, vectors, [column, None])
+
+
+def _rows_of(path: Location) -> Callable[[int, int], FloatArray]:
+    if isinstance(path, Place):
+        return _Far(path).rows
+    # Mapped anew each time, as pages that were read count as the process' while they are mapped.
+    return lambda first, last: np.asarray(mapped(path)[first:last])
+
+
+class _Far:
+    """A ``.npy`` file in a store, of which the header is read, and rows when they are asked for."""
+
+    def __init__(self, path: Place) -> None:
+        self._path = path
+        with reading(path, ".npy"):
+            self._file = path.open()
+            version = npy_format.read_magic(self._file)
+            read_header = (
+                npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+            )
+            self.shape, by_columns, self._dtype = read_header(self._file)
+            self._start = self._file.tell()
+            if self._dtype.hasobject:
+                raise ValueError("it holds Python objects")
+        _check_shape(self.shape, path)
+        if by_columns and min(self.shape) > 1:
+            raise DataError(f"{path}: is in Fortran order, of which no rows can be read alone; copy it here")
+        with reading(path, ".npy"):
+            if self._start + self.shape[0] * self._row_bytes > self._file.size():
+                raise ValueError("it is shorter than its header says")
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(self.shape[1] * self._dtype.itemsize)
+
+    def rows(self, first: int, last: int) -> FloatArray:
+        """Some rows that follow each other."""
+        with reading(self._path, ".npy"):
+            size = (last - first) * self._row_bytes
+            read = self._file.read_at(size, self._start + first * self._row_bytes)
+            return np.frombuffer(read, self._dtype).reshape(last - first, self.shape[1])

@@ -2,28 +2,75 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smec.data.columns import check_schema, table_embeddings
+from smec.data.blocks import Block, Rows, Source, read_ahead, table_blocks
+from smec.data.columns import COLUMNS, check_schema, string_column, table_embeddings
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location, opened
 from smec.data.readers import reading
 from smec.errors import DataError
+from smec.vectors import BLOCK_ROWS, FloatArray
+
+READ_BUFFER = 1 << 20
+"""Bytes of a column that are read together; without a buffer pyarrow holds a whole row group."""
+
+FAR_BUFFER = 8 << 20
+"""The same for a store, where each reading is a request."""
+
+IN_MEMORY = 1 << 30
+"""Bytes of vectors above which they are not held in memory, but decoded into a temporary file."""
 
 
 def read(path: Path) -> Embeddings:
     """Read the columns ``id``, ``vector`` and, where they are, ``text`` and ``title``.
+
+    Many vectors come as a memory map of a temporary file, which is gone when they are.
 
     Raises
     ------
     DataError
         No Parquet or not all of it, a column is missing, or a row cannot be used.
     """
+    shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if sum(map(_vector_bytes, shards)) > IN_MEMORY:
+        return _decoded(path)
     return _joined(path) if path.is_dir() else _file(path)
+
+
+def _vector_bytes(path: Path) -> int:
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(path) as file:
+        groups = (file.metadata.row_group(group) for group in range(file.num_row_groups))
+        columns = (group.column(place) for group in groups for place in range(group.num_columns))
+        return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.startswith("vector."))
+
+
+def _decoded(path: Path) -> Embeddings:
+    opened = source(path)
+    places = {name: opened.schema.get_field_index(name) for name in COLUMNS if name in opened.schema.names}
+    strings: dict[str, list[str]] = {name: [] for name in places if name != "vector"}
+    dtype, width = np.dtype(np.float32), 0
+    with TemporaryFile() as file:
+        for block in read_ahead(opened.blocks):
+            if not width:
+                dtype, width = block.vectors.dtype, block.vectors.shape[1]
+            if block.vectors.dtype != dtype:
+                raise DataError(
+                    f"{block.name}: its vectors are {block.vectors.dtype}, those before it {dtype}"
+                )
+            file.write(np.ascontiguousarray(block.vectors).data)
+            for name, found in strings.items():
+                found += [text or "" for text in string_column(block.columns[places[name]], block.name, name)]
+        file.flush()
+        vectors: FloatArray = np.memmap(file, dtype, mode="r", shape=(opened.rows, width))
+    return Embeddings(strings["id"], vectors, strings.get("text"), strings.get("title"), str(path))
 
 
 def _file(path: Path) -> Embeddings:
@@ -60,3 +107,83 @@ def _check_like(shard: Embeddings, first: Embeddings) -> None:
             raise DataError(
                 f"{shard.name}: column {column!r} must be in all shards or none, unlike {first.name}"
             )
+
+
+def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+    """Open a Parquet file, or the shards ``*.parquet`` of a folder in the order of their names.
+
+    ``rows`` are whole row groups of one file.
+
+    Raises
+    ------
+    DataError
+        No Parquet or not all of it, a column is missing, or shards with different columns.
+    """
+    shards: list[Location] = sorted(path.glob("*.parquet"), key=_parts) if path.is_dir() else [path]
+    if not shards:
+        raise DataError(f"{path}: holds no *.parquet shards")
+    found = [_schema_and_rows(shard) for shard in shards]
+    schema = found[0][0]
+    for shard, (other, _) in zip(shards, found, strict=True):
+        _check_columns(shard, other, shards[0], schema)
+    count = sum(of_shard for _, of_shard in found) if rows is None else rows.count
+    return Source(count, schema, _blocks(shards, dim, rows))
+
+
+def lumps(path: Location, most: int) -> list[int]:
+    """Rows of each row group.
+
+    Raises
+    ------
+    DataError
+        No Parquet or not all of it, or a column is missing.
+    """
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
+        check_schema(file.schema_arrow, str(path))
+        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def _parts(path: Location) -> tuple[str, ...]:
+    return path.parts
+
+
+def _schema_and_rows(path: Location) -> tuple[pa.Schema, int]:
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
+        check_schema(file.schema_arrow, str(path))
+        return file.schema_arrow, file.metadata.num_rows
+
+
+def _check_columns(path: Location, schema: pa.Schema, first: Location, expected: pa.Schema) -> None:
+    for here, there in zip_longest(_columns(schema), _columns(expected), fillvalue="no more columns"):
+        if here != there:
+            raise DataError(f"{path}: shards must have the same columns; it has {here}, {first.name} {there}")
+
+
+def _columns(schema: pa.Schema) -> list[str]:
+    # The vectors' own type may differ: it is replaced, and their width is checked row by row.
+    return ["vector" if field.name == "vector" else f"{field.name} ({field.type})" for field in schema]
+
+
+def _blocks(shards: Sequence[Location], dim: int | None, rows: Rows | None) -> Iterator[Block]:
+    for path in shards:
+        for block in table_blocks(_batches(path, rows), str(path), dim, rows.first if rows else 0):
+            dim = block.vectors.shape[1]
+            yield block
+
+
+def _batches(path: Location, rows: Rows | None) -> Iterator[pa.RecordBatch]:
+    buffer = READ_BUFFER if isinstance(path, Path) else FAR_BUFFER
+    with (
+        reading(path, "Parquet", pa.ArrowException),
+        pq.ParquetFile(opened(path), buffer_size=buffer, pre_buffer=False) as file,
+    ):
+        yield from file.iter_batches(batch_size=BLOCK_ROWS, row_groups=_groups(file, rows))
+
+
+def _groups(file: pq.ParquetFile, rows: Rows | None) -> list[int]:
+    groups, first = [], 0
+    for group in range(file.num_row_groups):
+        if rows is None or rows.first <= first < rows.first + rows.count:
+            groups.append(group)
+        first += file.metadata.row_group(group).num_rows
+    return groups

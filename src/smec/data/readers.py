@@ -6,10 +6,14 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location, reason
 from smec.errors import DataError
+
+if TYPE_CHECKING:
+    from smec.data.blocks import Streamed
 
 READERS = {
     ".parquet": "smec.data.parquet",
@@ -21,6 +25,9 @@ READERS = {
     ".jsonl": "smec.data.beir",
 }
 """Suffix -> module whose ``read`` is a `Reader`; imported when a file of the kind is opened."""
+
+STREAMED = (".parquet", ".arrow", ".feather", ".ipc", ".npy")
+"""Suffixes of what can be read in blocks too."""
 
 
 class Reader(Protocol):
@@ -47,12 +54,20 @@ def read_vectors(path: Path) -> Embeddings:
     return read(path)
 
 
+def streamed(suffix: str) -> Streamed:
+    """The module that reads files of a kind in blocks, one of `STREAMED`."""
+    module: Streamed = importlib.import_module(READERS[suffix])
+    return module
+
+
 @contextmanager
-def reading(path: Path, kind: str, *refusals: type[Exception]) -> Iterator[None]:
+def reading(path: Location, kind: str, *refusals: type[Exception]) -> Iterator[None]:
     """Turn a library's refusal of a foreign, truncated or unreadable file into a DataError."""
     refused: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, *refusals)
     try:
         yield
+    except MemoryError:  # Arrow's is one of its refusals too
+        raise
     except refused as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {reason}") from error
+        said = reason(error)
+        raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {said}") from error

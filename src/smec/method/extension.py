@@ -14,18 +14,20 @@ import torch
 
 from smec import __version__
 from smec.artefact import Validation
-from smec.baselines.pca import principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.calibration import calibrate
 from smec.codecs import usual
 from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Block, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
+from smec.data.moments import moments_of
+from smec.data.sample import OnRows
 from smec.errors import ConfigError, DataError
 from smec.method.folds import drawn
 from smec.method.gate import Candidates, judge, measure
 from smec.method.plans import StagePlan
 from smec.method.schedule import OnProgress, Schedule
-from smec.method.trainer import fingerprints, libraries
+from smec.method.trainer import fingerprints, libraries, opened
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool
 from smec.training.validation import HeldOut
@@ -40,6 +42,7 @@ def extend(
     config: TrainConfig | None = None,
     seed: int | None = None,
     progress: OnProgress | None = None,
+    reading: OnRows | None = None,
 ) -> Compressor:
     """Add the size ``dim`` below the smallest one; the sizes that exist keep their bits.
 
@@ -56,6 +59,8 @@ def extend(
         In place of the configuration's.
     progress : callable, optional
         Given a `Progress` after every step.
+    reading : callable, optional
+        As for `train`.
 
     Returns
     -------
@@ -70,7 +75,10 @@ def extend(
     DataError
         The dataset is of another width, or cannot be trained on.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    config = config or parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
+    if seed is not None:
+        config = config.model_copy(update={"seed": seed})
+    dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
     smallest = compressor.dims[-1]
     if not 1 <= dim < smallest:
         raise ConfigError(
@@ -81,7 +89,6 @@ def extend(
             f"{dataset.name} has {dataset.dim} dims, the compressor takes {compressor.input_dim}: "
             "extend it with embeddings of the model that it was trained on"
         )
-    config = config or parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
     update = {
         "dims": (dim,),
         "selection": "prefix",
@@ -89,10 +96,10 @@ def extend(
         "schedule": "sequential",
         "turned": False,
     }
-    config = config.model_copy(update=update | ({"seed": seed} if seed is not None else {}))
+    config = config.model_copy(update=update)
     pool, held_out = drawn(dataset, config, (0, 1))
     stored = compressor.block(smallest).matrix[:, :smallest]
-    axes = principal_axes(second_moment(compressor.encode(pool.documents.numpy(), smallest)))[:, :dim]
+    axes = principal_axes(moments_of(compressor.encode(pool.documents.numpy(), smallest)).second)[:, :dim]
     head, stages = _train_head(config, pool, held_out, stored, axes.astype(np.float32), progress)
     heads = {
         "smec": head,
@@ -140,7 +147,7 @@ def _train_head(
 def _candidates(
     dataset: Dataset, stored: Float32Array, heads: dict[str, Float32Array], dim: int
 ) -> Candidates:
-    original_axes = principal_axes(second_moment(dataset.corpus.vectors))[:, :dim].astype(np.float32)
+    original_axes = principal_axes(dataset.moments.second)[:, :dim].astype(np.float32)
     return Candidates(
         smec=stored @ heads["smec"],
         fallbacks={name: stored @ heads[name] for name in ("pca", "truncate")},

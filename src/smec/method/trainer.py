@@ -12,12 +12,13 @@ import numpy as np
 
 from smec import __version__
 from smec.artefact import Choice, Validation
-from smec.baselines.pca import mean_direction, principal_axes, second_moment
+from smec.baselines.pca import principal_axes
 from smec.calibration import calibrate
 from smec.codecs import code_bytes, usual
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
+from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
 from smec.method.choice import choose, combinations
 from smec.method.folds import Start, average, number_of_folds, train_part
@@ -41,6 +42,7 @@ def train(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: OnProgress | None = None,
+    reading: OnRows | None = None,
     device: str = "auto",
     precision: Precision = "float32",
     execution: Execution | None = None,
@@ -50,7 +52,8 @@ def train(
     Parameters
     ----------
     dataset : Dataset or path of a dataset folder
-        Its train split is used, never another one; without labels only its corpus.
+        Its train split is used, never another one; without labels only its corpus. Of a folder with more
+        than ``config.pool`` rows only a sample is held: see `smec.data.sample.open_sample`.
     dims : sequence of int, optional
         Sizes to serve, descending; D/2 to D/32 by default.
     preset : {"default", "paper"}
@@ -66,13 +69,15 @@ def train(
         Go on from ``checkpoint`` if it exists.
     progress : callable, optional
         Given a `Progress` after every step.
+    reading : callable, optional
+        Called with (rows read, rows in all) while a corpus of more than ``config.pool`` rows is read.
     device : {"auto", "cpu", "cuda", "cuda:N", "mps"}
         Where it is computed; by default on a GPU where there is one.
     precision : {"float32", "bf16"}
         Of the products in the loss; what is learned is float32 in any case.
     execution : Execution, optional
         In place of ``device`` and ``precision``; that of `smec.training.execution.together` trains in
-        all processes that torchrun started. The first one alone keeps the checkpoint and calls ``progress``.
+        all processes that torchrun started. The first one alone keeps the checkpoint and calls back.
 
     Raises
     ------
@@ -84,10 +89,12 @@ def train(
         torch or ir-measures is not installed: ``pip install 'smec[train]'``.
     """
     execution = execution or alone(device, precision)
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    if not execution.processes.first:
+        checkpoint = progress = reading = None
     config = config or build_config(
         preset, supervised=supervised, dims=tuple(dims) if dims is not None else None, seed=seed
     )
+    dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
     sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
     for dim in sizes if config.codec is not None else ():
@@ -97,13 +104,11 @@ def train(
     stored = combinations(config, sizes, len(dataset.corpus)) if searched else []
     processes = execution.processes
     processes.check_same({"config": config.model_dump(mode="json"), "data": data, "resume": resume})
-    moment = second_moment(dataset.corpus.vectors)
+    moment = dataset.moments.second
     folds = number_of_folds(dataset, config)
     # Each training would turn its columns otherwise, and their mean would mean nothing.
     alike = config if folds == 1 else config.model_copy(update={"turned": False})
     start = Start(alike, sizes, processes.of_first(principal_axes(moment)), moment, execution)
-    if not processes.first:
-        checkpoint = progress = None
     states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
     parts = [
         train_part(dataset, start, state, (fold, folds), resume, progress)
@@ -191,7 +196,7 @@ def _assemble(
             "libraries": software,
         },
         dataset.corpus.vectors[rows],
-        mean_direction(dataset.corpus.vectors),
+        dataset.moments.mean,
     )
     vectors = dataset.corpus.vectors
     calibrated = calibrate(compressor, vectors, usual(compressor.dims, config.codec), seed=config.seed)
@@ -199,6 +204,12 @@ def _assemble(
         return calibrated
     chosen = choice.chosen
     return calibrate(calibrated, vectors, [chosen.codec], dims=[chosen.dim], seed=config.seed)
+
+
+def opened(path: str | Path, config: TrainConfig, reading: OnRows | None = None) -> Dataset:
+    """A dataset folder as a training with this configuration takes it."""
+    split = "train" if config.supervised else None
+    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading)
 
 
 def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:

@@ -171,7 +171,7 @@ def _checked(precision: str, device: str) -> Precision:
 def _one_voice(is_first_to_fail: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
-    except (SmecError, OSError, KeyboardInterrupt) as error:
+    except (SmecError, OSError, MemoryError, KeyboardInterrupt) as error:
         if is_first_to_fail():
             raise
         code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else SmecError.exit_code

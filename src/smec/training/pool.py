@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smec.config import ValidationConfig
 from smec.data import Dataset, JudgedQueries
+from smec.data.sample import drawn_rows
 from smec.errors import DataError
 from smec.vectors import FloatArray, IntArray, normalise
 
@@ -87,7 +88,7 @@ def build_pool(
     """
     rng = np.random.default_rng([seed, 0])
     if not supervised:
-        rows = _sample(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, rng)
+        rows = drawn_rows(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, seed)
         if len(rows) < FEWEST_QUERIES:
             raise DataError(
                 f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on; "
@@ -108,7 +109,7 @@ def build_pool(
     )
     fit = judged.subset(np.setdiff1d(order, held_out))
     relevant = np.unique([row for grades in judged.grades for row in grades]).astype(np.int64)
-    rows = _sample(len(dataset.corpus), relevant, limit, rng)
+    rows = drawn_rows(len(dataset.corpus), relevant, limit, seed)
     return Pool(
         rows=rows,
         documents=_unit(dataset.corpus.vectors, rows),
@@ -122,14 +123,6 @@ def build_pool(
 def _held_out_count(total: int, validation: ValidationConfig) -> int:
     share = max(round(total * validation.share), min(FEWEST_CHECKED, total // 4))
     return max(1, min(share, validation.most, total - 2))
-
-
-def _sample(corpus_rows: int, always: IntArray, limit: int, rng: np.random.Generator) -> IntArray:
-    if corpus_rows <= limit:
-        return np.arange(corpus_rows)
-    others = np.setdiff1d(np.arange(corpus_rows), always, assume_unique=True)
-    drawn = rng.choice(others, size=max(0, limit - len(always)), replace=False)
-    return np.sort(np.concatenate([always, drawn]))
 
 
 def _unit(vectors: FloatArray, rows: IntArray) -> Tensor:

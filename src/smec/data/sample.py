@@ -1,0 +1,192 @@
+"""A corpus that does not fit into memory: read once, of which a sample and statistics are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smec.data.blocks import Source, read_ahead
+from smec.data.columns import string_column
+from smec.data.dataset import Dataset, Whole
+from smec.data.embeddings import Embeddings
+from smec.data.fingerprint import EmbeddingsHash
+from smec.data.folder import check_folder, find_corpus, find_qrels, find_queries
+from smec.data.moments import Moments
+from smec.data.qrels import read_qrels
+from smec.data.readers import STREAMED, read_vectors, streamed
+from smec.errors import DataError
+from smec.vectors import FloatArray, IntArray, check_vectors
+
+OnRows = Callable[[int, int], None]
+
+_ALWAYS = -1.0
+"""A key below all random ones."""
+
+
+def open_sample(
+    path: str | os.PathLike[str],
+    rows: int,
+    *,
+    seed: int = 0,
+    split: str | None = "train",
+    progress: OnRows | None = None,
+) -> Dataset:
+    """Open a dataset folder for a training that holds at most ``rows`` rows of the corpus.
+
+    A corpus of more is read once, block by block: its moments and its hash are of all rows, and
+    `Dataset.corpus` is a sample. So memory is that of the sample, twice ``rows`` x D numbers at most,
+    however many rows there are. ``.jsonl`` and ``.npz`` are opened whole, their vectors as memory maps.
+
+    Parameters
+    ----------
+    path : path of a dataset folder
+    rows : int
+        Documents that ``split`` judges are kept beyond them if they are more.
+    seed : int
+        Of the sample; the same rows as `drawn_rows` takes.
+    split : str, optional
+        The only split of a sampled dataset, as other judgements may name documents that are not in
+        the sample; None: no judgements matter.
+    progress : callable, optional
+        Called with (rows read, rows in all) after each block.
+
+    Raises
+    ------
+    DataError
+        As for `Dataset.open`. Of ids that occur twice, only those in the sample are noticed.
+    """
+    folder = Path(path)
+    check_folder(folder)
+    corpus = find_corpus(folder)
+    suffix = ".parquet" if corpus.is_dir() else corpus.suffix
+    source = streamed(suffix).source(corpus) if suffix in STREAMED else None
+    if source is None or not source.has_ids or source.rows <= rows:
+        return Dataset.open(folder)
+    files = {name: file for name, file in find_qrels(folder).items() if name == split}
+    qrels = {name: read_qrels(file) for name, file in files.items()}
+    judged = {document for of in qrels.values() for documents in of.values() for document in documents}
+    sample, whole = sampled(source, str(corpus), rows, always=judged, seed=seed, progress=progress)
+    queries = find_queries(folder)
+    return Dataset(
+        sample,
+        None if queries is None else read_vectors(queries),
+        qrels,
+        folder.resolve().name,
+        qrels_files=files,
+        whole=whole,
+    )
+
+
+def drawn_rows(total: int, always: IntArray, limit: int, seed: int) -> IntArray:
+    """``limit`` of ``total`` rows, ascending: those of ``always``, and others drawn with the seed."""
+    if total <= limit:
+        return np.arange(total)
+    keys = _keys(seed, 0, total)
+    keys[always] = _ALWAYS
+    return np.sort(np.argpartition(keys, limit - 1)[: max(limit, len(always))])
+
+
+def _keys(seed: int, first_row: int, count: int) -> NDArray[np.float64]:
+    """A random number from 0 to 1 for each row, whatever the blocks that the rows come in.
+
+    The rows of the smallest numbers are a sample without replacement, and samples of two parts of a
+    corpus give one of both.
+    """
+    generator = np.random.PCG64([seed, 0, 1])
+    generator.advance(first_row)
+    return np.random.Generator(generator).random(count)
+
+
+def sampled(
+    source: Source,
+    name: str,
+    rows: int,
+    *,
+    always: Collection[str] = (),
+    seed: int = 0,
+    progress: OnRows | None = None,
+) -> tuple[Embeddings, Whole]:
+    """Read an opened input once: ``rows`` of its rows, in their order, and what is known of all.
+
+    Parameters
+    ----------
+    source : Source
+    name : str
+        What messages call the sample.
+    rows : int
+        More where ``always`` has more.
+    always : collection of str
+        Ids whose rows are in the sample whatever the seed.
+    seed, progress
+        As for `open_sample`.
+
+    Raises
+    ------
+    DataError
+        A row cannot be used, or an id is twice in the sample.
+    """
+    sample = _Reservoir(min(max(rows, len(always)), source.rows))
+    moments: Moments | None = None
+    digest: EmbeddingsHash | None = None
+    place, row = source.schema.get_field_index("id"), 0
+    for block in read_ahead(source.blocks):
+        ids = string_column(block.columns[place], block.name, "id")
+        vectors = check_vectors(block.vectors, block.name, ids=ids, first_row=block.first_row)
+        moments = moments or Moments(vectors.shape[1])
+        moments.add(vectors)
+        digest = digest or EmbeddingsHash(vectors.dtype, (source.rows, vectors.shape[1]))
+        digest.add(ids, vectors)
+        keys = _keys(seed, row, len(ids))
+        keys[[id_ in always for id_ in ids]] = _ALWAYS
+        sample.offer(keys, row, ids, vectors)
+        row += len(ids)
+        if progress is not None:
+            progress(row, source.rows)
+    if moments is None or digest is None:
+        raise DataError(f"{name}: holds no vectors (0 rows)")
+    return sample.embeddings(name), Whole(row, moments, digest.hexdigest())
+
+
+class _Reservoir:
+    """The rows of the ``size`` smallest keys that were offered."""
+
+    def __init__(self, size: int) -> None:
+        self._keys = np.full(size, np.inf)
+        self._rows = np.empty(size, dtype=np.int64)
+        self._ids = np.empty(size, dtype=object)
+        self._vectors: FloatArray = np.empty((0, 0), dtype=np.float32)
+
+    def offer(
+        self, keys: NDArray[np.float64], first_row: int, ids: Sequence[str], vectors: FloatArray
+    ) -> None:
+        """Take those rows whose keys are smaller than kept ones, in the place of these."""
+        size = len(self._keys)
+        if not len(self._vectors):
+            self._vectors = np.empty((size, vectors.shape[1]), dtype=vectors.dtype)
+        able = np.flatnonzero(keys < self._keys.max())
+        together = np.concatenate([self._keys, keys[able]])
+        stays = np.zeros(len(together), dtype=bool)
+        stays[np.argpartition(together, size - 1)[:size]] = True
+        free, taken = np.flatnonzero(~stays[:size]), able[stays[size:]]
+        self._keys[free], self._rows[free], self._vectors[free] = (
+            keys[taken],
+            first_row + taken,
+            vectors[taken],
+        )
+        self._ids[free] = [ids[place] for place in taken]
+
+    def embeddings(self, name: str) -> Embeddings:
+        """The kept rows, in the order of the corpus."""
+        order = np.argsort(self._rows)
+        ids, rows = self._ids[order].tolist(), self._rows[order].tolist()
+        seen: dict[str, int] = {}
+        for id_, row in zip(ids, rows, strict=True):
+            if seen.setdefault(id_, row) != row:
+                raise DataError(
+                    f"{name}: id {id_!r} occurs at row {seen[id_]} and again at row {row}; ids must be unique"
+                )
+        return Embeddings(ids, self._vectors[order], name=name)

@@ -1,0 +1,155 @@
+"""A corpus larger than what training holds: one pass gives a sample, and the moments of all rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dataset_writers import WRITERS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smec.data import Dataset, Embeddings
+from smec.data import parquet as parquet_reader
+from smec.data.moments import Moments, moments_of
+from smec.data.readers import read_vectors, streamed
+from smec.data.sample import drawn_rows, open_sample, sampled
+from smec.errors import DataError
+from smec.vectors import FloatArray
+
+STREAMS = ("parquet", "parquet-list", "parquet-row-groups", "parquet-shards", "arrow", "arrow-stream", "npy")
+HEADER = "query-id\tcorpus-id\tscore\n"
+
+
+def rows_of(count: int, dtype: type = np.float32) -> Embeddings:
+    matrix: FloatArray = np.random.default_rng(count).standard_normal((count, 6)).astype(dtype)
+    return Embeddings([f"d{row}" for row in range(count)], matrix, [f"text {row}" for row in range(count)])
+
+
+def folder(path: Path, form: str, corpus: Embeddings, judged: str = "d30\t1\nq1\td2\t2\n") -> Path:
+    WRITERS[form](path, "corpus", corpus)
+    WRITERS["npy"](path, "queries", Embeddings(["q0", "q1"], rows_of(2).vectors))
+    (path / "qrels").mkdir()
+    (path / "qrels" / "train.tsv").write_text(f"{HEADER}q0\t{judged}", "utf-8")
+    (path / "qrels" / "test.tsv").write_text(f"{HEADER}q0\td0\t1\n", "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("form", STREAMS)
+def test_the_sample_is_that_of_the_corpus_in_memory(form: str, tmp_path: Path) -> None:
+    corpus = rows_of(40, np.float16)
+    seen: list[tuple[int, int]] = []
+    dataset = open_sample(folder(tmp_path, form, corpus), 8, seed=3, progress=lambda *call: seen.append(call))
+    rows = drawn_rows(40, np.array([2, 30]), 8, 3)
+    assert len(rows) == 8 and {2, 30} <= set(rows.tolist())
+    assert list(dataset.corpus.ids) == [f"d{row}" for row in rows]
+    np.testing.assert_array_equal(dataset.corpus.vectors, corpus.vectors[rows])
+    assert dataset.splits == ("train",)
+    assert [len(grades) for grades in dataset.judged("train").grades] == [1, 1]
+    assert seen[-1] == (40, 40)
+
+
+@pytest.mark.parametrize("form", STREAMS)
+def test_moments_and_fingerprint_are_of_all_rows(form: str, tmp_path: Path) -> None:
+    dataset = open_sample(folder(tmp_path, form, rows_of(40)), 8)
+    whole = Dataset.open(tmp_path)
+    np.testing.assert_allclose(dataset.moments.second, whole.moments.second, rtol=1e-12)
+    np.testing.assert_allclose(dataset.moments.mean, whole.moments.mean, rtol=1e-12)
+    assert dataset.moments.rows == 40
+    assert dataset.fingerprint("train") == whole.fingerprint("train")
+
+
+@pytest.mark.parametrize("form", ["parquet", "npz", "beir"])
+def test_what_fits_is_opened_whole_with_all_its_splits(form: str, tmp_path: Path) -> None:
+    dataset = open_sample(folder(tmp_path, form, rows_of(40)), 40)
+    assert len(dataset.corpus) == 40
+    assert set(dataset.splits) == {"train", "test"}
+
+
+def test_judged_documents_are_kept_where_they_are_more_than_the_rows(tmp_path: Path) -> None:
+    dataset = open_sample(folder(tmp_path, "parquet", rows_of(40)), 1)
+    assert list(dataset.corpus.ids) == ["d2", "d30"]
+
+
+def test_without_judgements_only_the_seed_decides(tmp_path: Path) -> None:
+    folder(tmp_path, "parquet", rows_of(40))
+    drawn = [list(open_sample(tmp_path, 8, seed=seed, split=None).corpus.ids) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_judged_document_that_the_corpus_does_not_have_is_named(tmp_path: Path) -> None:
+    dataset = open_sample(folder(tmp_path, "parquet", rows_of(40), "nowhere\t1\n"), 8)
+    with pytest.raises(DataError, match=r"line 2: corpus id 'nowhere' of split 'train' is not in"):
+        dataset.judged("train")
+
+
+def test_an_unusable_row_is_named_though_it_is_not_in_the_sample(tmp_path: Path) -> None:
+    matrix = np.array(rows_of(40).vectors)
+    np.save(tmp_path / "corpus.npy", matrix)
+    (tmp_path / "corpus.ids.txt").write_text("".join(f"d{row}\n" for row in range(40)), "utf-8")
+    drawn = set(drawn_rows(40, np.empty(0, dtype=np.int64), 4, 0).tolist())
+    bad = next(row for row in range(40) if row not in drawn)
+    matrix[bad, 1] = np.nan
+    np.save(tmp_path / "corpus.npy", matrix)
+    with pytest.raises(DataError, match=rf"row {bad} \(id 'd{bad}'\), column 1 is nan"):
+        open_sample(tmp_path, 4)
+
+
+def test_a_judged_id_that_occurs_twice_is_named_with_its_rows(tmp_path: Path) -> None:
+    folder(tmp_path, "npy", rows_of(40))
+    ids = [f"d{row}" for row in range(40)]
+    ids[35] = "d2"
+    (tmp_path / "corpus.ids.txt").write_text("".join(f"{id_}\n" for id_ in ids), "utf-8")
+    with pytest.raises(DataError, match=r"id 'd2' occurs at row 2 and again at row 35"):
+        open_sample(tmp_path, 8)
+
+
+def test_shards_of_different_widths_are_refused(tmp_path: Path) -> None:
+    folder(tmp_path, "parquet-shards", rows_of(40))
+    wider = Embeddings(["e0"], np.ones((1, 7), dtype=np.float32), ["text"])
+    (WRITERS["parquet"](tmp_path, "wide", wider)).rename(tmp_path / "corpus" / "part-002.parquet")
+    with pytest.raises(DataError, match=r"part-002.parquet: row 0 has 7 dims, but 6 are expected"):
+        open_sample(tmp_path, 8)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30), st.integers(0, 99))
+def test_parts_in_any_order_add_up(sizes: list[int], rows: int, seed: int) -> None:
+    matrix = rows_of(sum(sizes)).vectors
+    merged = Moments(6)
+    for part in reversed(np.split(matrix, np.cumsum(sizes)[:-1])):
+        merged.merge(moments_of(part))
+    np.testing.assert_allclose(merged.second, moments_of(matrix).second, rtol=1e-12, atol=1e-15)
+    assert merged.rows == len(matrix)
+    drawn = drawn_rows(len(matrix), np.empty(0, dtype=np.int64), rows, seed)
+    assert len(set(drawn.tolist())) == len(drawn) == min(rows, len(matrix))
+
+
+def test_every_row_is_as_likely_as_any_other() -> None:
+    none = np.empty(0, dtype=np.int64)
+    counts = np.bincount(np.concatenate([drawn_rows(50, none, 10, seed) for seed in range(500)]))
+    assert counts.sum() == 5000
+    assert 60 < counts.min() and counts.max() < 140  # 100 on average, standard deviation 9
+
+
+def test_an_opened_input_is_sampled_without_a_folder(tmp_path: Path) -> None:
+    corpus = rows_of(40)
+    path = WRITERS["parquet-row-groups"](tmp_path, "corpus", corpus)
+    kept, whole = sampled(streamed(".parquet").source(path), "corpus", 5, always={"d7"}, seed=1)
+    assert "d7" in kept.ids and len(kept) == 5
+    assert whole.rows == 40
+
+
+@pytest.mark.parametrize("form", ["parquet", "parquet-shards", "parquet-row-groups", "parquet-list"])
+def test_many_vectors_are_mapped_from_a_file_that_holds_the_same(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = WRITERS[form](tmp_path, "corpus", rows_of(40, np.float16))
+    in_memory = read_vectors(path)
+    monkeypatch.setattr(parquet_reader, "IN_MEMORY", 100)
+    mapped = read_vectors(path)
+    assert isinstance(mapped.vectors, np.memmap)
+    assert list(mapped.ids) == list(in_memory.ids)
+    assert mapped.texts == in_memory.texts and mapped.titles is None
+    np.testing.assert_array_equal(mapped.vectors, in_memory.vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from smec.data.embeddings import Embeddings
 from smec.data.places import Location, Place, lines
 from smec.data.readers import reading
 from smec.errors import DataError
-from smec.vectors import BLOCK_ROWS, FloatArray, row_blocks
+from smec.vectors import FloatArray, row_blocks
 
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
@@ -130,33 +131,35 @@ def _rows_of(path: Location) -> Iterator[Callable[[int, int], FloatArray]]:
 
 
 class _Near:
-    """A ``.npy`` file of this machine, read into two buffers by turns.
+    """A ``.npy`` file of this machine, mapped some rows at a time.
 
-    Not mapped: the threads of the product would wait for one page of 4 KiB after another.
+    Pages that were read count as the process' while they are mapped, so they are let go with the rows.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         array = mapped(path)
-        self._start, self._row_bytes = int(array.offset), array.shape[1] * array.itemsize  # type: ignore[attr-defined]
-        rows = min(BLOCK_ROWS, len(array))
-        self._buffers = [np.empty((rows, array.shape[1]), dtype=array.dtype) for _ in range(2)]
+        self._dtype, self._width = array.dtype, array.shape[1]
+        self._start = int(array.offset)  # type: ignore[attr-defined]
         with reading(path, ".npy"):
-            self.file = path.open("rb", buffering=0)
+            self.file = path.open("rb")
 
     def rows(self, first: int, last: int) -> FloatArray:
-        """Some rows that follow each other, until the next but one are asked for."""
-        self._buffers.reverse()
-        rows = self._buffers[0][: last - first]
+        """Some rows that follow each other."""
+        count = (last - first) * self._width
+        place = self._start + first * self._width * self._dtype.itemsize
+        within = place % mmap.ALLOCATIONGRANULARITY
         with reading(self._path, ".npy"):
-            self.file.seek(self._start + first * self._row_bytes)
-            rest = rows.view(np.uint8).data.cast("B")
-            while rest:
-                count = self.file.readinto(rest)
-                if not count:
-                    raise EOFError("it is shorter than its header says")
-                rest = rest[count:]
-        return rows
+            mapping = _pages(self.file.fileno(), place - within, within + count * self._dtype.itemsize)
+            return np.frombuffer(mapping, self._dtype, count, within).reshape(-1, self._width)
+
+
+def _pages(file: int, offset: int, size: int) -> mmap.mmap:
+    if sys.platform != "linux":
+        return mmap.mmap(file, size, access=mmap.ACCESS_READ, offset=offset)
+    # Fetched now, by the thread that reads: the product would wait for one after another.
+    flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+    return mmap.mmap(file, size, flags=flags, prot=mmap.PROT_READ, offset=offset)
 
 
 class _Far:

@@ -90,7 +90,10 @@ def test_a_piece_that_kills_its_process_each_time_is_left_out(tmp_path: Path) ->
             continue
     _, said = run.communicate()
     assert run.returncode == 4
-    assert "1.parquet: the process died twice at the 400000 rows from 0 on: out of memory?" in said
+    assert (
+        "1.parquet: the 400000 rows from 0 on cannot be made: its process died 2 times: out of memory?"
+        in said
+    )
     assert [shard["number"] for shard in manifest(tmp_path / "out")["shards"]] == [0, 2, 3]
 
 

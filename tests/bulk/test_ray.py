@@ -17,8 +17,10 @@ import pytest
 import ray
 from compressible import compressor, vectors
 from ray_nodes import Cluster, Node
+from typer.testing import CliRunner
 
 from smec.bulk.sharded import compress_shards
+from smec.cli.main import app
 from smec.errors import ConfigError, MissingExtraError, OutputError
 
 COMPRESSOR = compressor()
@@ -151,11 +153,14 @@ def test_what_cannot_be_made_is_left_out(connected: Cluster, tmp_path: Path) -> 
         matrix = vectors(40)
         matrix[33] *= name != "zero"
         np.save(tmp_path / "in" / f"{name}.npy", matrix)
-    done = compress_shards(
-        COMPRESSOR, tmp_path / "in", tmp_path / "out", rows_per_shard=20, engine="ray", workers=2
-    )
-    said = {failure.number: failure.error for failure in done.failures}
-    assert done.rows == 60 and sorted(said) == [2, 3, 5]
+    COMPRESSOR.save(tmp_path / "model")
+    command = ["compress", tmp_path / "model", tmp_path / "in", "-o", tmp_path / "out", "--engine", "ray"]
+    options = ["--workers", 2, "--rows-per-shard", 20, "--json"]
+    result = CliRunner().invoke(app, [str(word) for word in (*command, *options)])
+    assert result.exit_code == 4
+    done = json.loads(result.stdout)
+    said = {failure["number"]: failure["error"] for failure in done["failures"]}
+    assert done["rows"] == 60 and sorted(said) == [2, 3, 5]
     assert said[2].endswith(
         "deadly.npy: the 20 rows from 0 on cannot be made: its process died 2 times: out of memory? "
         "Use fewer workers"

@@ -111,6 +111,10 @@ def test_a_shard_that_cannot_be_read_is_left_out_and_made_when_it_is_repaired(tm
     assert "1 shards are missing; repair their inputs and finish with --resume" in result.stderr
     assert manifest(tmp_path / "out")["state"] == "incomplete"
 
+    as_json = invoke(*run, "--resume", "--json")
+    assert as_json.exit_code == 4
+    assert [failure["number"] for failure in json.loads(as_json.stdout)["failures"]] == [1]
+
     # What was repaired has another time of change: that is another input, so the job begins anew.
     broken.write_bytes(good)
     assert invoke(*run, "--resume").exit_code == 2

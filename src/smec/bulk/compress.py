@@ -12,7 +12,7 @@ from smec.bulk.formats import Format
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import here
-from smec.codecs import Codes, code_bytes
+from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Source
 from smec.data.places import Location, Place, located, reason
@@ -117,15 +117,15 @@ def compress(
     opened = _open(source, width)
     schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
 
-    def encode(block: Block) -> Codes:
-        return stored.encode(compressed_block(compressor, block, from_dim, dim))
+    def compressed(block: Block) -> Float32Array:
+        return compressed_block(compressor, block, from_dim, dim)
 
     done = input_bytes = 0
     with (
         here(output, force=force) as file,
         output_format.writing(file, opened, schema, force=force) as write,
     ):
-        for block in overlapped(opened.blocks, encode, write):
+        for block in overlapped(opened.blocks, compressed, stored, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:

@@ -12,12 +12,13 @@ from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, write_r
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import file_sha256, here
-from smec.codecs import Codec, Codes
+from smec.codecs import Codec
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Rows
 from smec.data.places import Location
 from smec.data.readers import streamed
 from smec.errors import DataError
+from smec.vectors import Float32Array
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,12 @@ def _write(job: Job, piece: Piece, file: Path) -> None:
     source = streamed(path.suffix).source(path, job.manifest.input_dim, rows)
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
 
-    def encode(block: Block) -> Codes:
-        return codec.encode(compressed_block(job.compressor, block, job.from_dim, job.manifest.dim))
+    def compressed(block: Block) -> Float32Array:
+        return compressed_block(job.compressor, block, job.from_dim, job.manifest.dim)
 
     done = 0
     with parquet.writing(file, source, schema, force=True) as write:
-        for block in overlapped(source.blocks, encode, write):
+        for block in overlapped(source.blocks, compressed, codec, write):
             done += len(block.vectors)
         if done != piece.rows:
             raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")

@@ -144,7 +144,8 @@ def _check_complete(sharded: Sharded) -> None:
 
 
 def _json(compressed: Compressed | Sharded) -> str:
-    return json.dumps({**asdict(compressed), "output": str(compressed.output)})
+    # `dict` is for failures, which are no dataclasses.
+    return json.dumps({**asdict(compressed), "output": str(compressed.output)}, default=dict)
 
 
 def _summary(compressed: Compressed) -> str:

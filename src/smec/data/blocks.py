@@ -27,7 +27,7 @@ class Block:
     first_row : int
         Number of the first row in that file.
     vectors : ndarray of shape (n, D), float16, float32 or float64
-        Not checked for NaN, Inf and zero rows yet.
+        Not checked for NaN, Inf and zero rows yet. Only valid until the next block but one is asked for.
     columns : sequence of pyarrow.Array
         One for each field of the source's schema; the one in the place of ``vector`` is not looked at.
     """

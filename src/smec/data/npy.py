@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import overload
@@ -17,7 +18,7 @@ from smec.data.embeddings import Embeddings
 from smec.data.places import Location, Place, lines
 from smec.data.readers import reading
 from smec.errors import DataError
-from smec.vectors import FloatArray, row_blocks
+from smec.vectors import BLOCK_ROWS, FloatArray, row_blocks
 
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
@@ -106,22 +107,56 @@ def _lines(path: Location) -> Iterator[str]:
 
 
 def _blocks(path: Location, rows: Rows, ids: Iterator[str] | None) -> Iterator[Block]:
-    read_rows = _rows_of(path)
-    for block in row_blocks(rows.count):
-        first = rows.first + block.start
-        vectors = read_rows(first, rows.first + block.stop)
-        if ids is not None:
-            column = pa.array(list(islice(ids, len(vectors))), pa.string())
-        else:
-            column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
-        yield Block(str(path), first, vectors, [column, None])
+    with _rows_of(path) as read_rows:
+        for block in row_blocks(rows.count):
+            first = rows.first + block.start
+            vectors = read_rows(first, rows.first + block.stop)
+            if ids is not None:
+                column = pa.array(list(islice(ids, len(vectors))), pa.string())
+            else:
+                column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
+            yield Block(str(path), first, vectors, [column, None])
 
 
-def _rows_of(path: Location) -> Callable[[int, int], FloatArray]:
-    if isinstance(path, Place):
-        return _Far(path).rows
-    # Mapped anew each time, as pages that were read count as the process' while they are mapped.
-    return lambda first, last: np.asarray(mapped(path)[first:last])
+@contextmanager
+def _rows_of(path: Location) -> Iterator[Callable[[int, int], FloatArray]]:
+    if isinstance(path, Path) and not mapped(path).flags.c_contiguous:
+        # Mapped anew each time, as pages that were read count as the process' while they are mapped.
+        yield lambda first, last: np.asarray(mapped(path)[first:last])
+        return
+    opened = _Near(path) if isinstance(path, Path) else _Far(path)
+    with opened.file:
+        yield opened.rows
+
+
+class _Near:
+    """A ``.npy`` file of this machine, read into two buffers by turns.
+
+    Not mapped: the threads of the product would wait for one page of 4 KiB after another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        array = mapped(path)
+        self._start, self._row_bytes = int(array.offset), array.shape[1] * array.itemsize  # type: ignore[attr-defined]
+        rows = min(BLOCK_ROWS, len(array))
+        self._buffers = [np.empty((rows, array.shape[1]), dtype=array.dtype) for _ in range(2)]
+        with reading(path, ".npy"):
+            self.file = path.open("rb", buffering=0)
+
+    def rows(self, first: int, last: int) -> FloatArray:
+        """Some rows that follow each other, until the next but one are asked for."""
+        self._buffers.reverse()
+        rows = self._buffers[0][: last - first]
+        with reading(self._path, ".npy"):
+            self.file.seek(self._start + first * self._row_bytes)
+            rest = rows.view(np.uint8).data.cast("B")
+            while rest:
+                count = self.file.readinto(rest)
+                if not count:
+                    raise EOFError("it is shorter than its header says")
+                rest = rest[count:]
+        return rows
 
 
 class _Far:
@@ -130,20 +165,20 @@ class _Far:
     def __init__(self, path: Place) -> None:
         self._path = path
         with reading(path, ".npy"):
-            self._file = path.open()
-            version = npy_format.read_magic(self._file)
+            self.file = path.open()
+            version = npy_format.read_magic(self.file)
             read_header = (
                 npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
             )
-            self.shape, by_columns, self._dtype = read_header(self._file)
-            self._start = self._file.tell()
+            self.shape, by_columns, self._dtype = read_header(self.file)
+            self._start = self.file.tell()
             if self._dtype.hasobject:
                 raise ValueError("it holds Python objects")
         _check_shape(self.shape, path)
         if by_columns and min(self.shape) > 1:
             raise DataError(f"{path}: is in Fortran order, of which no rows can be read alone; copy it here")
         with reading(path, ".npy"):
-            if self._start + self.shape[0] * self._row_bytes > self._file.size():
+            if self._start + self.shape[0] * self._row_bytes > self.file.size():
                 raise ValueError("it is shorter than its header says")
 
     @property
@@ -154,5 +189,5 @@ class _Far:
         """Some rows that follow each other."""
         with reading(self._path, ".npy"):
             size = (last - first) * self._row_bytes
-            read = self._file.read_at(size, self._start + first * self._row_bytes)
+            read = self.file.read_at(size, self._start + first * self._row_bytes)
             return np.frombuffer(read, self._dtype).reshape(last - first, self.shape[1])

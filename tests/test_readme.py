@@ -16,7 +16,14 @@ from smec.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/cli.md", "docs/method.md", "docs/architecture.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/cli.md",
+    "docs/method.md",
+    "docs/architecture.md",
+    "docs/exports.md",
+)
 
 
 def blocks(language: str) -> list[str]:
@@ -70,7 +77,7 @@ def test_the_command_reference_is_that_of_the_commands() -> None:
 
 
 def test_links_within_the_project_lead_somewhere() -> None:
-    for page in (*PAGES, "CHANGELOG.md", "docs/benchmarks.md"):
+    for page in (*PAGES, "CHANGELOG.md", "docs/benchmarks.md", "docs/comparison.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"

@@ -45,7 +45,8 @@ def attach(model: SentenceTransformer, matrix: Float32Array) -> SentenceTransfor
     check_width(model, matrix.shape[0])
     dense = Dense(*matrix.shape, bias=False, activation_function=None)
     weight = dense.linear.weight
-    weight.data = weight.new_tensor(matrix.T)
+    # In the type that the model computes in: its vectors are the layer's input.
+    weight.data = weight.new_tensor(matrix.T, dtype=next(model.parameters(), weight).dtype)
     return SentenceTransformer(
         modules=[*model, dense, Normalize()],
         prompts=model.prompts,

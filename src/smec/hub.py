@@ -123,9 +123,11 @@ class OnHub(ABC):
 def _told(kind: type[SmecError], repo_id: str, what: str) -> Iterator[None]:
     try:
         yield
+    except SmecError:
+        raise
     except ModuleNotFoundError as error:
-        raise MissingExtraError("huggingface_hub", "hub", "the Hugging Face Hub") from error
-    except (OSError, ValueError) as error:  # what the library raises derives from these
+        raise MissingExtraError(str(error.name), "hub", "the Hugging Face Hub") from error
+    except Exception as error:  # the client's own, its HTTP library's, its cache's: they share no other base
         reason = next(
             (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
         )

@@ -25,11 +25,15 @@ INDEX_FILE = "index.faiss"
 IDS_FILE = "index-with-ids.faiss"
 
 README = """\
-# faiss: {words}
+# faiss: {input_dim} → {dim} dims, {codec}
 
-Made by smec {smec_version} from the compressor `{smec_fingerprint}`. `index.faiss` and `index-with-ids.faiss`
-are empty; they take full-size vectors in `add` or `add_with_ids` and in `search`, and store small ones.
-{scores} `transform.vt` is the projection alone, without the step to unit length.
+Made by smec {smec_version} from the compressor `{smec_fingerprint}`.
+
+{words}
+
+`index.faiss` and `index-with-ids.faiss` are empty; they take full-size vectors in `add` or `add_with_ids` and in
+`search`, and store small ones. {scores}
+`transform.vt` is the projection alone, without the step to unit length.
 """
 PRODUCTS = "Scores are inner products of the query with what is stored: larger is nearer."
 DISTANCES = "Scores are Hamming distances between the bits of query and document: smaller is nearer."
@@ -47,7 +51,7 @@ def write(order: Order, output: Path) -> None:
     faiss.write_index(index, str(output / INDEX_FILE))
     faiss.write_index(faiss.IndexIDMap2(index), str(output / IDS_FILE))
     scores = DISTANCES if order.codec in ("binary", "itq") else PRODUCTS
-    text = README.format(words=". ".join(order.in_words()), scores=scores, **order.stamp())
+    text = README.format(words=order.as_list(), scores=scores, **order.stamp())
     (output / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -14,9 +14,10 @@ ARRAYS_FILE = "arrays.npz"
 MODULE_FILE = "encode.py"
 
 HEAD = '''\
-"""{words}. Made by smec {version}.
+"""Made by smec {version}; needs nothing of it.
 
-Rows with NaN, Inf or only zeros are not refused.
+{words}
+- rows with NaN, Inf or only zeros are not refused
 """
 
 from pathlib import Path
@@ -48,8 +49,7 @@ def write(order: Order, output: Path) -> None:
     packed = packing(order, "numpy")
     arrays: dict[str, Any] = {"matrix": order.matrix} | ({} if packed is None else packed.arrays())
     np.savez(output / ARRAYS_FILE, **arrays)
-    words = order.in_words()
-    head = HEAD.format(words=".\n".join(words), version=order.stamp()["smec_version"], file=ARRAYS_FILE)
+    head = HEAD.format(words=order.as_list(), version=order.stamp()["smec_version"], file=ARRAYS_FILE)
     (output / MODULE_FILE).write_text(head + _function(order, packed), encoding="utf-8")
 
 

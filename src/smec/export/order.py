@@ -85,6 +85,10 @@ class Order:
             )
         return lines
 
+    def as_list(self) -> str:
+        """`in_words` as a Markdown list."""
+        return "\n".join(f"- {line}" for line in self.in_words())
+
 
 def refuse_codec(order: Order, target: str, known: str) -> ConfigError:
     """The error for a code that a target cannot make."""

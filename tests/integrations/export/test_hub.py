@@ -101,6 +101,14 @@ def test_pushing_without_permission_is_one_line(hub: FakeHub, model: Path, tmp_p
     assert not hub.repositories
 
 
+def test_without_a_connection_the_error_is_one_line(model: Path, tmp_path: Path) -> None:
+    with running_hub() as gone:
+        pass
+    assert run(FAIL.format(PUSH), gone, tmp_path).count("\n") == 0
+    told = run(FAIL.format("smec.Compressor.from_pretrained('owner/small')"), gone, tmp_path)
+    assert told.startswith("ArtefactError owner/small: is no folder here") and "\n" not in told
+
+
 def test_a_name_that_no_repository_can_have_is_refused(hub: FakeHub, model: Path, tmp_path: Path) -> None:
     told = run(FAIL.format("smec.Compressor.from_pretrained('no/such/folder')"), hub, tmp_path)
     assert told.startswith("ArtefactError no/such/folder: is no folder here") and "\n" not in told

@@ -138,6 +138,13 @@ def test_a_model_with_a_dense_module_of_its_own_keeps_it(
     assert np.abs(found - second.encode(once.encode(texts[:50]))).max() <= TOLERANCE
 
 
+def test_a_model_of_half_precision_works_in_it(texts: list[str], embedded: Float32Array) -> None:
+    half = SentenceTransformer(str(ENCODER), device="cpu").bfloat16()
+    found = compressor().attach(half, 48).encode(texts[:20])
+    cosines = np.einsum("ij,ij->i", found, compressor().encode(embedded[:20], 48))
+    assert cosines.min() > 0.99
+
+
 def test_a_model_of_another_width_is_refused(encoder: SentenceTransformer, tmp_path: Path) -> None:
     narrow = _of(np.eye(96, 8, dtype=np.float32))
     with pytest.raises(ConfigError, match="makes vectors of 384 dims, but the compressor takes 96"):

@@ -31,8 +31,8 @@ Made by smec {smec_version} from the compressor `{smec_fingerprint}`.
 
 {words}
 
-`index.faiss` and `index-with-ids.faiss` are empty; they take full-size vectors in `add` or `add_with_ids` and in
-`search`, and store small ones. {scores}
+`index.faiss` and `index-with-ids.faiss` are empty; they take full-size vectors in `add` or `add_with_ids` and
+in `search`, and store small ones. {scores}
 `transform.vt` is the projection alone, without the step to unit length.
 """
 PRODUCTS = "Scores are inner products of the query with what is stored: larger is nearer."

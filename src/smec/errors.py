@@ -8,6 +8,7 @@
     ├── ArtefactError        a compressor folder is missing, foreign, damaged or too new
     ├── OutputError          an output exists already or cannot be written
     ├── GateError            --strict: a size fell back to a baseline
+    ├── EncoderError         a text encoder cannot be reached, refuses, or answers what cannot be used
     └── MissingExtraError    an optional dependency is not installed (also an ImportError)
 
 Messages are one line: what was wrong, where, and what to do about it. The command line
@@ -43,6 +44,10 @@ class GateError(SmecError):
     """Under ``--strict``: at least one size was not better than its baselines."""
 
     exit_code = 3
+
+
+class EncoderError(SmecError):
+    """A text encoder cannot be reached, refuses, or answers with what cannot be used."""
 
 
 class IncompleteError(SmecError):

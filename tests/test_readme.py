@@ -16,7 +16,14 @@ from smec.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/cli.md", "docs/method.md", "docs/architecture.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/cli.md",
+    "docs/encoders.md",
+    "docs/method.md",
+    "docs/architecture.md",
+)
 
 
 def blocks(language: str) -> list[str]:

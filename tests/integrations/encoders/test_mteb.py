@@ -1,0 +1,65 @@
+"""MTEB runs a compressed encoder as it runs any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mteb
+import pytest
+from mteb.models import CachedEmbeddingWrapper, SentenceTransformerEncoderWrapper
+from mteb.results import TaskResult
+from mteb.results.task_result import TaskError
+from retrieval_task import DemoRetrieval
+from sentence_transformers import SentenceTransformer
+
+from smec.compressor import Compressor
+from smec.data import Dataset
+from smec.errors import ConfigError
+from smec.integrations.mteb import CompressedEncoder, evaluate_sizes
+
+pytestmark = pytest.mark.filterwarnings(
+    "default::DeprecationWarning", "default::FutureWarning", "default::UserWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def wrapped(model: SentenceTransformer) -> SentenceTransformerEncoderWrapper:
+    return SentenceTransformerEncoderWrapper(model)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("default")
+def test_it_passes_the_mock_run_of_mteb(
+    wrapped: SentenceTransformerEncoderWrapper, compressor: Compressor
+) -> None:
+    run = mteb.mock_run(CompressedEncoder(wrapped, compressor, 24))
+    failed = {name: one.exception for name, one in run.items() if isinstance(one, TaskError)}
+    assert failed == {}
+    assert run.all_passed
+    assert sum(isinstance(one, TaskResult) for _, one in run.items()) >= 20
+
+
+def test_its_metadata_is_that_of_small_vectors(
+    wrapped: SentenceTransformerEncoderWrapper, compressor: Compressor, tmp_path: Path
+) -> None:
+    compressor.save(tmp_path / "model")
+    meta = CompressedEncoder(wrapped, tmp_path / "model").mteb_model_meta
+    assert meta.embed_dim == 96
+    assert meta.name == wrapped.mteb_model_meta.name
+    assert meta.experiment_kwargs == {"smec_dim": 96, "smec_compressor": compressor.fingerprint[:12]}
+    assert wrapped.mteb_model_meta.embed_dim == 384
+    assert wrapped.mteb_model_meta.experiment_name != meta.experiment_name
+    with pytest.raises(ConfigError, match="size 7 is not served"):
+        CompressedEncoder(wrapped, compressor, 7)
+
+
+def test_results_by_size_are_those_of_smecs_own_evaluation(
+    wrapped: SentenceTransformerEncoderWrapper, compressor: Compressor, dataset: Dataset, tmp_path: Path
+) -> None:
+    cached = CachedEmbeddingWrapper(wrapped, tmp_path / "vectors")
+    results = evaluate_sizes(cached, compressor, DemoRetrieval(dataset), cache=None)
+    assert list(results) == [384, 96, 24]
+    scores = {dim: result.task_results[0].get_score() for dim, result in results.items()}
+    assert scores[384] > 0.8
+    assert 0 < scores[384] - scores[96] < 0.1
+    assert scores[24] < scores[96]

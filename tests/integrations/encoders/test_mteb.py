@@ -18,9 +18,8 @@ from smec.errors import ConfigError
 from smec.evaluation.comparison import evaluate
 from smec.integrations.mteb import CompressedEncoder, evaluate_sizes
 
-pytestmark = pytest.mark.filterwarnings(
-    "default::DeprecationWarning", "default::FutureWarning", "default::UserWarning"
-)
+# Of MTEB and what it calls, on its own deprecations and on scores of its tiny tasks.
+pytestmark = pytest.mark.filterwarnings("default::Warning:(mteb|sklearn|scipy|numpy|datasets)")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,6 @@ def wrapped(model: SentenceTransformer) -> SentenceTransformerEncoderWrapper:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("default")
 def test_it_passes_the_mock_run_of_mteb(
     wrapped: SentenceTransformerEncoderWrapper, compressor: Compressor
 ) -> None:

@@ -31,7 +31,7 @@ def here(compressor: Compressor, model_folder: str, tmp_path: Path, monkeypatch:
     return tmp_path
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default::Warning:(mteb|datasets)")
 def test_snippets_on_mteb(here: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"tasks": [DemoRetrieval(dataset)]}
     exec(SNIPPETS[0] + SNIPPETS[1], names)

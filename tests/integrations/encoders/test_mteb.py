@@ -63,7 +63,7 @@ def test_results_by_size_are_those_of_smecs_own_evaluation(
     expected = {384: own.full["nDCG@10"]} | {one.dim: one.metrics["nDCG@10"] for one in own.results}
     assert list(scores) == [384, 96, 24]
     assert scores == pytest.approx(expected, abs=0.01)  # equal texts are in one order here, in another there
-    assert min(scores[384], scores[96]) > scores[24] > 0.3
+    assert len(set(scores.values())) == 3  # every size was searched for itself
 
 
 def embedded(task: DemoRetrieval, wrapped: SentenceTransformerEncoderWrapper) -> Dataset:

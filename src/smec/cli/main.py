@@ -16,13 +16,18 @@ from smec.cli.demo import demo
 from smec.cli.evaluate import evaluate
 from smec.cli.extend import extend
 from smec.cli.inspect import inspect
+from smec.cli.migrate import migrate
 from smec.cli.report import report
 from smec.cli.train import train
 from smec.cli.verify import verify
 from smec.errors import SmecError
 
 INTERRUPTED = 130
-HINTS = {"train": "; continue with --resume", "compress": "; a folder of shards continues with --resume"}
+HINTS = {
+    "train": "; continue with --resume",
+    "compress": "; a folder of shards continues with --resume",
+    "migrate": "; continue with --resume",
+}
 
 
 class _Program(TyperGroup):
@@ -78,7 +83,7 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, calibrate, compress, evaluate, report, inspect, verify):
+for _command in (demo, train, extend, calibrate, compress, migrate, evaluate, report, inspect, verify):
     app.command()(_command)
 
 

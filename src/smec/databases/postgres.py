@@ -202,10 +202,10 @@ class Table:
 
     @property
     def _named(self) -> str:
-        return self._table.as_string(self._connection)
+        return str(self._table.as_string(self._connection))
 
     def _quoted(self, column: str) -> str:
-        return sql.Identifier(column).as_string(self._connection)
+        return str(sql.Identifier(column).as_string(self._connection))
 
     def _text(self, vector: Any) -> str:
         return bit_string(vector, self._layout.dim) if self._kind == "bit" else str(vector.tolist())
@@ -225,4 +225,6 @@ class Table:
         wanted = ", ".join(self._quoted(n) + ("" if columns[n].kind in readable else "::text") for n in names)
         with asking(self.name, psycopg.Error), self._connection.cursor(binary=True) as cursor:
             statement = f"SELECT {wanted} FROM {self._named} {tail}".encode()
-            return cursor.execute(statement, None if value is None else [value]).fetchall()
+            values = None if value is None else [value]
+            rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
+            return rows

@@ -79,7 +79,7 @@ def _read_qdrant(place: str, name: str) -> Rows:
     client = QdrantClient(path=place)
     points, _ = client.scroll(name, limit=100_000, with_vectors=True)
     client.close()
-    rows = {}
+    rows: Rows = {}
     for point in points:
         fields = dict(point.payload or {})
         rows[str(fields.pop("_id", point.id))] = (np.array(point.vector, dtype=np.float32), fields)

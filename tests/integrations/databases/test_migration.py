@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
-from filled import KINDS, fill, payload, read
 from typer.testing import CliRunner
 
-from conftest import Url
+from integrations.databases.conftest import Url
+from integrations.databases.filled import KINDS, fill, payload, read
 from small_compressor import compressor, corpus
 from smec.calibration import calibrate
 from smec.cli.main import app

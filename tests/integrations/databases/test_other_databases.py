@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from chromadb.config import Settings
-from filled import fill, read
 from qdrant_client import QdrantClient, models
 
-from conftest import Url
+from integrations.databases.conftest import Url
+from integrations.databases.filled import fill, read
 from small_compressor import compressor, corpus
 from smec.databases import open_collection
 from smec.databases.address import parse

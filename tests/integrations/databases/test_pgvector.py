@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from conftest import Url
+from integrations.databases.conftest import Url
 from small_compressor import compressor, corpus
 from smec.calibration import calibrate
 from smec.compressor import Block, Compressor

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filled import KINDS, fill
 from typer.testing import CliRunner
 
-from conftest import Url
+from integrations.databases.conftest import Url
+from integrations.databases.filled import KINDS, fill
 from small_compressor import corpus
 from smec import Compressor, Dataset
 from smec.cli.main import app

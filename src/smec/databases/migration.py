@@ -14,7 +14,7 @@ from smec.databases.collection import PAGE_ROWS, Collection, Page, Shape, Stamp
 from smec.databases.comparison import RowSample, Side, ask, furthest
 from smec.databases.origin import Origin
 from smec.encoder import served
-from smec.errors import ConfigError, DataError, OutputError
+from smec.errors import ConfigError, DatabaseError, DataError, OutputError
 from smec.vectors import FloatArray, check_vectors
 
 VERIFIED = 256
@@ -112,7 +112,10 @@ def migrate(
             )
         _prepare(small, shape, _stamp(compressor, stored, full.name, shape), resume=resume)
         sample = RowSample(VERIFIED)
-        rows, reused = _copy(full, small, _Coder(compressor, stored), sample, resume, page_rows, progress)
+        try:
+            rows, reused = _copy(full, small, _Coder(compressor, stored), sample, resume, page_rows, progress)
+        except DatabaseError as error:
+            raise DatabaseError(f"{error}; what is written stays, go on with --resume") from error
         small.build_index()
         codes = stored.encode(compressor.encode(sample.vectors, stored.dim))
         _verify(small, codec, sample, codes, rows)

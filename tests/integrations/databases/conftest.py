@@ -32,6 +32,14 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory, where that can be: Qdrant's local mode waits for the disk after every point."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def url(tmp_path: Path, request: pytest.FixtureRequest) -> Url:
     """``url(kind, name)``: of a collection that is not there yet; the same for the same arguments."""
     suffix = next(_numbers)

@@ -111,11 +111,13 @@ def train(
         )
     finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
     if not as_json:
-        size = "" if compressor.manifest.choice is not None else f" --dim {compressor.dims[-1]}"
+        choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
         if is_url(dataset):
-            typer.echo(f"next:  smec migrate '{dataset}' TARGET --model {output}{size}{coded}")
+            small = compressor.dims[-1] if choice is None else choice.chosen.dim
+            typer.echo(f"next:  smec migrate '{dataset}' TARGET --model {output} --dim {small}{coded}")
             return
+        size = "" if choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
 

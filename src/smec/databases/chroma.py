@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +160,11 @@ class Records:
 
     def _index_bytes(self) -> int | None:
         # The folders of indexes bear the ids of Chroma's segments, which only its own tables connect.
-        import sqlite3
-
         base = Path(self._address.location, "chroma.sqlite3")
-        with sqlite3.connect(f"file:{base}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{base}?mode=ro", uri=True)) as database:
             rows = database.execute(
                 "SELECT id FROM segments WHERE collection = ? AND scope = 'VECTOR'", [str(self._opened.id)]
             ).fetchall()
-        database.close()
         folders = [base.parent / row[0] for row in rows]
         sizes = [file.stat().st_size for folder in folders for file in folder.glob("*")]
         return sum(sizes) if sizes else None

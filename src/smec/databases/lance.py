@@ -146,13 +146,12 @@ class Table:
 
     def build_index(self) -> None:
         """HNSW of the numbers as they are, by cosine; for bits lists of them, by Hamming distance."""
-        if self._index() is not None or self.count() < FEW:
-            return
         bits = pa.types.is_uint8(self._table.schema.field(self._shape.vector).type.value_type)
         config = IvfFlat(distance_type="hamming") if bits else IvfHnswFlat(distance_type="cosine")
         with asking(self.name, *REFUSALS):
-            self._table.optimize()  # many small files of many small pages into few
-            self._table.create_index(self._shape.vector, config=config)
+            self._table.optimize()  # many small files into few, and new rows into an index that is there
+            if self._index() is None and self.count() >= FEW:
+                self._table.create_index(self._shape.vector, config=config)
 
     def search(self, query: FloatArray | Codes, k: int) -> list[str]:
         """By the distance of the index; without one by cosine, or Hamming distance for bits."""

@@ -55,7 +55,17 @@ def measure(laboratory: Laboratory, plan: Plan) -> Document:
             "parquet": _side_by_side(
                 {"smec": smec_parquet, "bare pyarrow": bare_parquet}, model, table_, ".parquet"
             ),
-            "workers": _side_by_side({"2 workers": two_workers, "1 worker": one_worker}, model, npy, "", 1),
+            "workers": _side_by_side(
+                {
+                    "2 workers on 2 cores": two_workers,
+                    "1 worker on 1 core": on_one_core,
+                    "1 worker on 2 cores": one_worker,
+                },
+                model,
+                npy,
+                "",
+                1,
+            ),
             "memory": _memory(model, npy),
         }
 
@@ -163,6 +173,12 @@ def bare_parquet(model: Path, source: Path, output: Path) -> None:
 def one_worker(model: Path, source: Path, output: Path) -> None:
     """The folder of shards, one process."""
     compress_shards(Compressor.load(model), source, output, dim=DIM, codec="float16", workers=1)
+
+
+def on_one_core(model: Path, source: Path, output: Path) -> None:
+    """The same with a core to itself, which its threads for reading and writing share."""
+    os.sched_setaffinity(0, {0})
+    one_worker(model, source, output)
 
 
 def two_workers(model: Path, source: Path, output: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from smec.errors import DataError
 from smec.method.gate import beats
 from smec.method.memory import CrossBatchMemory
+from smec.method.plans import plan_stages
 from smec.method.selection import ANNEALED_SHARE, column_order, training_mask
-from smec.method.stages import plan_stages
 from smec.training.batches import Batches
 from smec.training.loop import LoopState, optimise
 from smec.training.pool import Pool, build_pool

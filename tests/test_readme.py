@@ -22,6 +22,7 @@ PAGES = (
     "docs/cli.md",
     "docs/method.md",
     "docs/architecture.md",
+    "docs/scale.md",
     "docs/serving.md",
 )
 

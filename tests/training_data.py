@@ -47,3 +47,21 @@ def small_dataset() -> Dataset:
 def rows_of(embeddings: Embeddings, rows: list[int]) -> Embeddings:
     """Some rows of ``embeddings``."""
     return Embeddings([embeddings.ids[row] for row in rows], np.asarray(embeddings.vectors)[rows])
+
+
+EACH = {
+    "default": short(),
+    "paper": short("paper", validation={"gate": False}),
+    "without labels": short(supervised=False, validation={"gate": False}),
+    "random neighbours": short(memory={"sampling": "random"}, validation={"gate": False}),
+    "through a code": short(codec="pq6", validation={"gate": False}),
+    "sizes and codecs to choose from": short(budget=24),
+    # Of three queries, of one anchor and of one held-out vector not every process has a share.
+    "next to nothing": short(
+        optimiser={"batch": 1, "negatives": 0, "steps": 10},
+        distillation={"negatives": 0, "anchors": 1, "passes": 0},
+        memory={"anchors": 1, "weight": 1.0},
+        validation={"gate": False},
+    ),
+}
+"""What is trained together in the test of several processes."""

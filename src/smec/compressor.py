@@ -14,7 +14,16 @@ from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
-from smec.vectors import Float32Array, FloatArray, check_table, check_vectors, normalise, usable
+from smec.vectors import (
+    Float32Array,
+    FloatArray,
+    check_table,
+    check_vectors,
+    made_unit,
+    normalise,
+    row_energy,
+    usable,
+)
 
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
@@ -148,10 +157,11 @@ class Compressor:
         # What is unusable in a row shows in its product, which is smaller to look at.
         with np.errstate(over="ignore", invalid="ignore"):
             small = np.asarray(rows, dtype=np.float32) @ matrix
-        if not usable(small):
+        energy = row_energy(small)
+        if not usable(energy):
             check_vectors(rows, "encode")
             check_vectors(small, f"encode, compressed to {width} dims")
-        encoded = normalise(small)
+        encoded = made_unit(small, energy)
         return encoded[0] if single else encoded
 
     def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:

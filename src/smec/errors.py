@@ -8,6 +8,7 @@
     ├── ArtefactError        a compressor folder is missing, foreign, damaged or too new
     ├── OutputError          an output exists already or cannot be written
     ├── GateError            --strict: a size fell back to a baseline
+    ├── PeerError            another process of the same training failed
     └── MissingExtraError    an optional dependency is not installed (also an ImportError)
 
 Messages are one line: what was wrong, where, and what to do about it. The command line
@@ -49,6 +50,23 @@ class IncompleteError(SmecError):
     """Some shards could not be made; the others are finished."""
 
     exit_code = 4
+
+
+class PeerError(SmecError):
+    """Another process of the same training failed, so that this one cannot go on.
+
+    Parameters
+    ----------
+    message : str
+    exit_code : int
+    told : bool
+        The other process says why: nothing needs to be printed here.
+    """
+
+    def __init__(self, message: str, exit_code: int = SmecError.exit_code, *, told: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.told = told
 
 
 class MissingExtraError(SmecError, ImportError):

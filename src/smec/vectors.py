@@ -73,22 +73,21 @@ def check_table(vectors: ArrayLike, name: str, *, dim: int | None = None) -> Flo
     return array
 
 
-def usable(rows: FloatArray) -> bool:
-    """Whether no row of shape (n, d) has NaN or Inf or is all zeros."""
-    energy = _energy(rows)
+def usable(energy: NDArray[np.float64]) -> bool:
+    """Whether no row of this `row_energy` has NaN or Inf or is all zeros."""
     return bool(np.isfinite(energy).all() and energy.min() > 0)
 
 
-def _energy(rows: FloatArray) -> NDArray[np.float64]:
-    # A float64 sum of squares is finite and positive exactly when the row is usable.
+def row_energy(rows: FloatArray) -> NDArray[np.float64]:
+    """Sum of squares of each row of shape (n, d): finite and positive exactly when the row is usable."""
     energy: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     return energy
 
 
 def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
-    if usable(rows):
+    energy = row_energy(rows)
+    if usable(energy):
         return
-    energy = _energy(rows)
     row = int(np.flatnonzero(~(np.isfinite(energy) & (energy > 0)))[0])
     where = f"row {first_row + start + row}" + (f" (id {ids[start + row]!r})" if ids is not None else "")
     if energy[row] == 0:
@@ -104,6 +103,11 @@ def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Se
 def normalise(vectors: FloatArray) -> Float32Array:
     """Unit-length float32 copy of ``vectors`` of shape (n, d); zero rows stay zero."""
     result = np.array(vectors, dtype=np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", result, result, dtype=np.float64))
-    np.divide(result, norms[:, None], out=result, where=norms[:, None] > 0, casting="same_kind")
-    return result
+    energy = row_energy(result)
+    energy[energy == 0] = 1
+    return made_unit(result, energy)
+
+
+def made_unit(rows: Float32Array, energy: NDArray[np.float64]) -> Float32Array:
+    """``rows`` themselves, divided by the root of their `row_energy`."""
+    return np.divide(rows, np.sqrt(energy)[:, None], out=rows, casting="same_kind")

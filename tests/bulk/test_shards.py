@@ -111,6 +111,10 @@ def test_a_shard_that_cannot_be_read_is_left_out_and_made_when_it_is_repaired(tm
     assert "1 shards are missing; repair their inputs and finish with --resume" in result.stderr
     assert manifest(tmp_path / "out")["state"] == "incomplete"
 
+    as_json = invoke(*run, "--resume", "--json")
+    assert as_json.exit_code == 4
+    assert [failure["number"] for failure in json.loads(as_json.stdout)["failures"]] == [1]
+
     # What was repaired has another time of change: that is another input, so the job begins anew.
     broken.write_bytes(good)
     assert invoke(*run, "--resume").exit_code == 2
@@ -249,8 +253,9 @@ def test_inputs_that_cannot_be_used(tmp_path: Path) -> None:
 def test_options_of_folders_are_refused_for_files(tmp_path: Path) -> None:
     COMPRESSOR.save(tmp_path / "model")
     np.save(tmp_path / "in.npy", vectors())
-    result = invoke(
-        "compress", tmp_path / "model", tmp_path / "in.npy", "-o", tmp_path / "o.npy", "--workers", "2"
-    )
-    assert result.exit_code == 2
-    assert "are for a folder of shards; name one" in result.stderr
+    for option, value in (("--workers", "2"), ("--engine", "ray")):
+        result = invoke(
+            "compress", tmp_path / "model", tmp_path / "in.npy", "-o", tmp_path / "o.npy", option, value
+        )
+        assert result.exit_code == 2
+        assert "are for a folder of shards; name one" in result.stderr

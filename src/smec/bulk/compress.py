@@ -11,9 +11,11 @@ from smec.bulk import arrow, npy, parquet
 from smec.bulk.formats import Format
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
-from smec.codecs import Codes, code_bytes
+from smec.bulk.uploads import here
+from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Source
+from smec.data.places import Location, Place, located, reason
 from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
@@ -41,7 +43,7 @@ class Compressed:
     codec : str
     input_bytes_per_vector, bytes_per_vector : int
         Of the vectors themselves, before and after.
-    output : Path
+    output : Path or Place
     """
 
     rows: int
@@ -50,13 +52,13 @@ class Compressed:
     codec: str
     input_bytes_per_vector: int
     bytes_per_vector: int
-    output: Path
+    output: Location
 
 
 def compress(
     compressor: Compressor,
-    source: str | Path,
-    output: str | Path,
+    source: str | Path | Place,
+    output: str | Path | Place,
     *,
     dim: int | None = None,
     from_dim: int | None = None,
@@ -69,10 +71,11 @@ def compress(
     Parameters
     ----------
     compressor : Compressor
-    source : str or Path
+    source : str, Path or Place
         ``.parquet``, a folder of Parquet shards, ``.arrow``, ``.feather``, ``.ipc`` (Arrow IPC,
-        file or stream), or ``.npy``, with or without ``<stem>.ids.txt`` beside it.
-    output : str or Path
+        file or stream), or ``.npy``, with or without ``<stem>.ids.txt`` beside it. A string may be the URI of
+        a store that pyarrow or fsspec can reach, such as ``s3://bucket/corpus.parquet``.
+    output : str, Path or Place
         Of any of these kinds but a folder. Tables keep all their columns and metadata, with the
         compressed vectors in the place of ``vector``, as ``code`` if they are no floats; ``.npy``
         keeps vectors and ids. A table from ``.npy`` without ids has the row numbers as ids.
@@ -104,22 +107,25 @@ def compress(
     OutputError
         ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
     """
-    source, output = Path(source), Path(output)
+    source, output = located(source), located(output)
     width, dim = sizes(compressor, from_dim, dim)
     codec = codec or chosen_codec(compressor, dim)
     bytes_per_vector = code_bytes(codec, dim)
     stored = compressor.codec(codec, dim)
-    output_format = _format(output)
+    output_format = _format(output, output.suffix)
     _check_output(source, output, force=force)
     opened = _open(source, width)
     schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
 
-    def encode(block: Block) -> Codes:
-        return stored.encode(compressed_block(compressor, block, from_dim, dim))
+    def compressed(block: Block) -> Float32Array:
+        return compressed_block(compressor, block, from_dim, dim)
 
     done = input_bytes = 0
-    with output_format.writing(output, opened, schema, force=force) as write:
-        for block in overlapped(opened.blocks, encode, write):
+    with (
+        here(output, force=force) as file,
+        output_format.writing(file, opened, schema, force=force) as write,
+    ):
+        for block in overlapped(opened.blocks, compressed, stored, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:
@@ -144,34 +150,43 @@ def sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tupl
     return served(from_dim, dims, name), served(smaller, dims, name)
 
 
-def _format(path: Path) -> Format:
-    if path.suffix not in FORMATS:
+def _format(name: Location, suffix: str) -> Format:
+    if suffix not in FORMATS:
         raise ConfigError(
-            f"{path}: unknown kind of file {path.suffix!r}; supported are {', '.join(FORMATS)} "
+            f"{name}: unknown kind of file {suffix!r}; supported are {', '.join(FORMATS)} "
             "and, as an input, a folder of Parquet shards"
         )
-    return FORMATS[path.suffix]
+    return FORMATS[suffix]
 
 
-def _open(path: Path, width: int) -> Source:
-    suffix = ".parquet" if path.is_dir() else path.suffix
-    _format(path.with_suffix(suffix))
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    source = streamed(suffix).source(path, width)
+def _open(path: Location, width: int) -> Source:
+    try:
+        suffix = ".parquet" if path.is_dir() else path.suffix
+        _format(path, suffix)
+        if not path.exists():
+            raise DataError(f"{path}: no such file")
+        source = streamed(suffix).source(path, width)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     if not source.rows:
         raise DataError(f"{path}: holds no vectors (0 rows)")
     return source
 
 
-def _check_output(source: Path, output: Path, *, force: bool) -> None:
+def _check_output(source: Location, output: Location, *, force: bool) -> None:
     check_apart(source, output)
-    if output.is_dir():
-        raise OutputError(f"{output}: is a folder; name a file")
-    check_free(output, force=force)
+    try:
+        if output.is_dir():
+            raise OutputError(f"{output}: is a folder; name a file")
+        if isinstance(output, Path):
+            check_free(output, force=force)
+        elif not force and output.exists():
+            raise OutputError(f"{output}: exists already; name another output, or replace it with --force")
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {reason(error)}") from error
 
 
-def check_apart(source: Path, output: Path) -> None:
+def check_apart(source: Location, output: Location) -> None:
     """Raise ConfigError when the output is the input or lies in its folder."""
     place = output.resolve()
     if source.resolve() in (place, *place.parents):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from smec.bulk.manifest import Failure, Piece, Shard
-from smec.bulk.shard import Job, make_shard, record
+from smec.bulk.shard import Job, give_up, make_shard
 
 AHEAD = 2
 """Pieces that wait per worker: the others are not handed out before there is room."""
@@ -21,7 +22,7 @@ _job: Job | None = None
 """Of a worker's process."""
 
 
-def run(job: Job, pieces: Sequence[Piece], workers: int) -> Iterator[Shard | Failure]:
+def run(job: Job, pieces: Sequence[Piece], workers: int) -> Generator[Shard | Failure, None, None]:
     """Make the shards, in any order; a piece whose process dies twice becomes a `Failure`.
 
     Raises
@@ -69,14 +70,7 @@ def _alone(job: Job, piece: Piece) -> Shard | Failure:
         try:
             return pool.submit(_make, piece).result()
         except BrokenProcessPool:
-            path = job.manifest.inputs[piece.input].path
-            failure = Failure(
-                number=piece.number,
-                error=f"{path}: the process died twice at the {piece.rows} rows from {piece.first_row} on: "
-                "out of memory? Use fewer workers",
-            )
-            record(job.output, failure)
-            return failure
+            return give_up(job, piece, "its process died 2 times: out of memory? Use fewer workers")
 
 
 @contextmanager
@@ -108,6 +102,15 @@ def _few_threads(workers: int) -> Iterator[None]:
 def _begin(job: Job) -> None:
     global _job
     _job = job
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A run that is killed cannot end its workers, and its folder is free: they must not write on there.
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make(piece: Piece) -> Shard | Failure:

@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smec.atomic import replacing
+from smec.bulk.uploads import file_sha256, here
+from smec.data.places import Location, at_once, reason
 from smec.errors import DataError, OutputError
 
 MANIFEST_FILE = "manifest.json"
@@ -97,7 +98,7 @@ class Manifest(_Record):
         return sum(piece.rows for piece in self.pieces)
 
 
-def input_file(path: Path, rows: int) -> InputFile:
+def input_file(path: Location, rows: int) -> InputFile:
     """Describe a file as it is now.
 
     Raises
@@ -113,7 +114,7 @@ def input_file(path: Path, rows: int) -> InputFile:
             file.seek(max(0, found.st_size - EDGE))
             digest.update(file.read(EDGE))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     return InputFile(
         path=str(path),
         bytes=found.st_size,
@@ -123,22 +124,13 @@ def input_file(path: Path, rows: int) -> InputFile:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Of the whole file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(EDGE):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def write_record(path: Path, record: BaseModel) -> None:
+def write_record(path: Location, record: BaseModel) -> None:
     """Write a record, whole or not at all, in place of what is there."""
-    with replacing(path, force=True) as part:
+    with here(path) as file, replacing(file, force=True) as part:
         part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Location) -> Manifest:
     """Read the manifest of an output folder.
 
     Raises
@@ -152,29 +144,31 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise OutputError(f"{folder}: holds no {MANIFEST_FILE}, so there is nothing to resume") from error
     except (OSError, UnicodeDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise OutputError(f"{file}: not a readable manifest ({reason}); begin anew with --force") from error
+        raise OutputError(
+            f"{file}: not a readable manifest ({reason(error)}); begin anew with --force"
+        ) from error
 
 
-def finished(folder: Path) -> dict[int, Shard]:
+def finished(folder: Location) -> dict[int, Shard]:
     """Shards whose record is whole and whose file is as it says, by number."""
     manifest = read_manifest(folder)
     found = {shard.number: shard for shard in manifest.shards}
-    for file in sorted((folder / RECORDS).glob("*.json")):
+    for file in (folder / RECORDS).glob("*.json"):
         try:
             shard = Shard.model_validate_json(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):
             continue  # a failure, or damaged: made again
         found[shard.number] = shard
+    shards = list(found.values())
+    files = [folder / manifest.pieces[shard.number].file for shard in shards]
+    sha256 = at_once(_sha256, files)
     return {
-        number: shard
-        for number, shard in found.items()
-        if _is_whole(folder / manifest.pieces[number].file, shard)
+        shard.number: shard for shard, digest in zip(shards, sha256, strict=True) if digest == shard.sha256
     }
 
 
-def _is_whole(file: Path, shard: Shard) -> bool:
+def _sha256(file: Location) -> str | None:
     try:
-        return file.stat().st_size == shard.bytes and file_sha256(file) == shard.sha256
+        return file_sha256(file)
     except OSError:
-        return False
+        return None

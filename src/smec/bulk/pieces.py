@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from smec.bulk.manifest import InputFile, Piece, input_file
+from smec.data.places import Location, Place, at_once, matching, reason
 from smec.data.readers import STREAMED, streamed
 from smec.errors import DataError
 
 
-def find_inputs(source: str) -> list[Path]:
+def find_inputs(source: Location) -> list[Location]:
     """The files of an input, in the order of their names: a file, all that a folder or a glob holds.
 
     Raises
     ------
     DataError
-        There is none, or files of different kinds.
+        There is none, or files of different kinds, or the store does not answer.
     """
-    path = Path(source)
-    if path.is_dir():
-        found = sorted(child for child in path.iterdir() if child.suffix in STREAMED)
-    else:
-        found = [path] if path.exists() else sorted(map(Path, glob.glob(source, recursive=True)))
-        found = [file for file in found if file.is_file()]
+    try:
+        found = _found(source)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
     if not found:
         kinds = ", ".join(STREAMED)
         raise DataError(f"{source}: no such file, and no files of {kinds} by this name or in this folder")
@@ -38,7 +35,16 @@ def find_inputs(source: str) -> list[Path]:
     return found
 
 
-def cut(files: Sequence[Path], rows_per_shard: int) -> tuple[tuple[InputFile, ...], tuple[Piece, ...]]:
+def _found(source: Location) -> list[Location]:
+    if source.is_dir():
+        inside = (child for child in source.iterdir() if child.suffix in STREAMED)
+        return sorted(inside, key=lambda child: child.parts)
+    if source.exists():
+        return [source] if isinstance(source, Place) or source.is_file() else []
+    return matching(source)
+
+
+def cut(files: Sequence[Location], rows_per_shard: int) -> tuple[tuple[InputFile, ...], tuple[Piece, ...]]:
     """Inputs, and pieces of at most ``rows_per_shard`` rows unless the format has them in one lump.
 
     Raises
@@ -48,14 +54,18 @@ def cut(files: Sequence[Path], rows_per_shard: int) -> tuple[tuple[InputFile, ..
     """
     inputs: list[InputFile] = []
     pieces: list[Piece] = []
-    for place, file in enumerate(files):
-        lumps = streamed(file.suffix).lumps(file, rows_per_shard)
-        if not sum(lumps):
-            raise DataError(f"{file}: holds no vectors (0 rows)")
-        inputs.append(input_file(file, sum(lumps)))
+    for place, (found, lumps) in enumerate(at_once(lambda file: _looked_at(file, rows_per_shard), files)):
+        inputs.append(found)
         for first_row, rows in _joined(lumps, rows_per_shard):
             pieces.append(Piece(number=len(pieces), input=place, first_row=first_row, rows=rows))
     return tuple(inputs), tuple(pieces)
+
+
+def _looked_at(file: Location, most: int) -> tuple[InputFile, list[int]]:
+    lumps = streamed(file.suffix).lumps(file, most)
+    if not sum(lumps):
+        raise DataError(f"{file}: holds no vectors (0 rows)")
+    return input_file(file, sum(lumps)), lumps
 
 
 def _joined(lumps: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

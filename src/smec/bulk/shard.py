@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from smec.bulk import parquet
 from smec.bulk.compress import compressed_block
-from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, file_sha256, write_record
+from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, write_record
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
-from smec.codecs import Codec, Codes
+from smec.bulk.uploads import file_sha256, here
+from smec.codecs import Codec
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Rows
+from smec.data.places import Location
 from smec.data.readers import streamed
 from smec.errors import DataError
+from smec.vectors import Float32Array
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,19 @@ class Job:
     ----------
     compressor : Compressor
     manifest : Manifest
-    output : Path
+    output : Path or Place
         The folder.
     from_dim : int or None
         As for `compress`.
+    inputs : sequence of Path or Place
+        Those of the manifest, and how their store is reached.
     """
 
     compressor: Compressor
     manifest: Manifest
-    output: Path
+    output: Location
     from_dim: int | None
+    inputs: Sequence[Location]
 
     @property
     def codec(self) -> Codec:
@@ -50,38 +57,48 @@ def make_shard(job: Job, piece: Piece) -> Shard | Failure:
     OutputError
         The disk refuses: no other shard would do better.
     """
-    file = job.output / piece.file
     try:
-        _write(job, piece, file)
+        with here(job.output / piece.file) as file:
+            _write(job, piece, file)
+            size, digest = file.stat().st_size, file_sha256(file)
     except (DataError, MemoryError) as error:
         path = job.manifest.inputs[piece.input].path
         said = str(error) if isinstance(error, DataError) else f"{path}: out of memory; use fewer workers"
         failure = Failure(number=piece.number, error=said)
         record(job.output, failure)
         return failure
-    shard = Shard(number=piece.number, rows=piece.rows, bytes=file.stat().st_size, sha256=file_sha256(file))
+    shard = Shard(number=piece.number, rows=piece.rows, bytes=size, sha256=digest)
     record(job.output, shard)
     return shard
 
 
-def record(output: Path, made: Shard | Failure) -> None:
+def give_up(job: Job, piece: Piece, why: str) -> Failure:
+    """Record the failure of a piece whose process cannot do that itself."""
+    path = job.manifest.inputs[piece.input].path
+    said = f"{path}: the {piece.rows} rows from {piece.first_row} on cannot be made: {why}"
+    failure = Failure(number=piece.number, error=said)
+    record(job.output, failure)
+    return failure
+
+
+def record(output: Location, made: Shard | Failure) -> None:
     """Write down what became of a piece."""
     write_record(output / RECORDS / f"{made.number:05}.json", made)
 
 
 def _write(job: Job, piece: Piece, file: Path) -> None:
-    path = Path(job.manifest.inputs[piece.input].path)
+    path = job.inputs[piece.input]
     codec = job.codec
     rows = Rows(piece.first_row, piece.rows)
     source = streamed(path.suffix).source(path, job.manifest.input_dim, rows)
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
 
-    def encode(block: Block) -> Codes:
-        return codec.encode(compressed_block(job.compressor, block, job.from_dim, job.manifest.dim))
+    def compressed(block: Block) -> Float32Array:
+        return compressed_block(job.compressor, block, job.from_dim, job.manifest.dim)
 
     done = 0
     with parquet.writing(file, source, schema, force=True) as write:
-        for block in overlapped(source.blocks, encode, write):
+        for block in overlapped(source.blocks, compressed, codec, write):
             done += len(block.vectors)
         if done != piece.rows:
             raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")

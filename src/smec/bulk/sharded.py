@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from smec.artefact import tensors_hash
-from smec.bulk import local
+from smec.bulk import local, ray_engine
 from smec.bulk.compress import check_apart, chosen_codec, sizes
+from smec.bulk.locks import LOCK, locked
 from smec.bulk.manifest import (
     MANIFEST_FILE,
     RECORDS,
@@ -28,10 +27,12 @@ from smec.bulk.pieces import cut, find_inputs
 from smec.bulk.shard import Job
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
+from smec.data.places import Location, Place, located, reason
 from smec.errors import ConfigError, OutputError
 
 ROWS_PER_SHARD = 1 << 18
-LOCK = ".lock"
+ENGINES = {"local": local.run, "ray": ray_engine.run}
+"""Name -> what runs the pieces of a job, so many at once."""
 
 _OURS = r"manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|manifest\.json)\..*"
 """Names in an output folder, those of files that were being written among them."""
@@ -55,7 +56,7 @@ class Sharded:
     bytes_per_vector : int
     failures : tuple of Failure
         Pieces that could not be read.
-    output : Path
+    output : Path or Place
     """
 
     rows: int
@@ -65,18 +66,19 @@ class Sharded:
     codec: str
     bytes_per_vector: int
     failures: tuple[Failure, ...]
-    output: Path
+    output: Location
 
 
 def compress_shards(
     compressor: Compressor,
-    source: str | Path,
-    output: str | Path,
+    source: str | Path | Place,
+    output: str | Path | Place,
     *,
     dim: int | None = None,
     from_dim: int | None = None,
     codec: str | None = None,
     workers: int = 1,
+    engine: str = "local",
     rows_per_shard: int = ROWS_PER_SHARD,
     resume: bool = False,
     force: bool = False,
@@ -91,13 +93,18 @@ def compress_shards(
     Parameters
     ----------
     compressor : Compressor
-    source : str or Path
-        A file, a folder or a glob of files, all Parquet, all Arrow IPC or all ``.npy``.
-    output : str or Path
+    source : str, Path or Place
+        A file, a folder or a glob of files, all Parquet, all Arrow IPC or all ``.npy``. A string may be the
+        URI of a store that pyarrow or fsspec can reach, such as ``s3://bucket/prefix``.
+    output : str, Path or Place
+        A folder, or a URI.
     dim, from_dim, codec
         As for `compress`.
     workers : int
-        Processes; each has its share of the cores.
+        Processes; each has its share of the cores, on Ray one.
+    engine : str
+        "local": processes of this machine. "ray": tasks of a Ray cluster, all of whose nodes must see inputs
+        and output under the same paths; ``pip install 'smec[ray]'``.
     rows_per_shard : int
         At most, unless a row group of the input is larger.
     resume : bool
@@ -110,34 +117,38 @@ def compress_shards(
     Raises
     ------
     ConfigError
-        As for `compress`; or to resume with other inputs, another compressor or other settings.
+        As for `compress`; or to resume with other inputs, another compressor or other settings; an unknown
+        engine, or no Ray cluster answers.
     DataError
         There are no inputs, or one is damaged at the start.
     OutputError
         ``output`` exists, another run is at work in it, or the disk refuses.
     """
-    output = Path(output)
+    source, output = located(source), located(output)
     if workers < 1 or rows_per_shard < 1:
         raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
-    check_apart(Path(source), output)
-    if output.exists() and not (resume or force):
-        raise OutputError(
-            f"{output}: exists already; finish it with --resume, name another output, or replace it with "
-            "--force"
-        )
-    _check_ours(output)
-    plan = _plan(compressor, str(source), dim, from_dim, codec, rows_per_shard)
-    with _locked(output):
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
+    if engine == "ray":
+        ray_engine.check_ready()
+    check_apart(source, output)
+    _check_free(output, begun=resume or force)
+    inputs = find_inputs(source)
+    plan = _plan(compressor, inputs, dim, from_dim, codec, rows_per_shard)
+    with locked(output) as check_lock:
         kept = _prepared(output, plan, resume=resume and (output / MANIFEST_FILE).exists())
-        job = Job(compressor, plan, output, from_dim)
+        job = Job(compressor, plan, output, from_dim, inputs)
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
         missing = [piece for piece in plan.pieces if piece.number not in kept]
-        for one in local.run(job, missing, min(workers, max(1, len(missing)))):
-            made.append(one)
-            done += plan.pieces[one.number].rows
-            if progress is not None:
-                progress(done, plan.rows)
+        # Closed, so that whatever ends this, no process writes any more when the lock is let go.
+        with closing(ENGINES[engine](job, missing, min(workers, max(1, len(missing))))) as results:
+            for one in results:
+                check_lock()
+                made.append(one)
+                done += plan.pieces[one.number].rows
+                if progress is not None:
+                    progress(done, plan.rows)
         complete = _finished(output, plan, made)
     return Sharded(
         rows=sum(shard.rows for shard in complete.shards),
@@ -153,7 +164,7 @@ def compress_shards(
 
 def _plan(
     compressor: Compressor,
-    source: str,
+    files: Sequence[Location],
     dim: int | None,
     from_dim: int | None,
     codec: str | None,
@@ -162,7 +173,7 @@ def _plan(
     width, small = sizes(compressor, from_dim, dim)
     name = codec or chosen_codec(compressor, small)
     tensors = compressor.codec(name, small).tensors()
-    inputs, pieces = cut(find_inputs(source), rows_per_shard)
+    inputs, pieces = cut(files, rows_per_shard)
     return Manifest(
         model=compressor.fingerprint,
         calibration=tensors_hash(tensors) if tensors else None,
@@ -175,19 +186,7 @@ def _plan(
     )
 
 
-@contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / LOCK, timeout=0):
-            yield
-    except Timeout as error:
-        raise OutputError(f"{output}: another run is at work there; wait for it, or stop it") from error
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
-
-
-def _prepared(output: Path, plan: Manifest, *, resume: bool) -> dict[int, Shard]:
+def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Shard]:
     """The finished shards of the plan that is resumed; else an empty folder with the new plan."""
     if resume:
         _check_same(output, read_manifest(output), plan)
@@ -199,7 +198,7 @@ def _prepared(output: Path, plan: Manifest, *, resume: bool) -> dict[int, Shard]
     return {}
 
 
-def _check_same(output: Path, before: Manifest, now: Manifest) -> None:
+def _check_same(output: Location, before: Manifest, now: Manifest) -> None:
     for field, what in (
         ("model", "was begun with another compressor"),
         ("calibration", "was begun with another calibration of the codec"),
@@ -223,29 +222,40 @@ def _check_same(output: Path, before: Manifest, now: Manifest) -> None:
         )
 
 
-def _check_ours(output: Path) -> None:
-    """Raise OutputError when the folder holds something else than a job of ours, which must stay."""
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is a file; name a folder")
-    for child in output.iterdir() if output.exists() else ():
-        if not re.fullmatch(_OURS, child.name):
+def _check_free(output: Location, *, begun: bool) -> None:
+    """Raise OutputError when the output exists, or (``begun``) is anything else than a job of ours."""
+    try:
+        exists = output.exists()
+        if exists and not begun:
             raise OutputError(
-                f"{output}: holds {child.name}, which is not of a compression; name another folder"
+                f"{output}: exists already; finish it with --resume, name another output, or replace it with "
+                "--force"
             )
+        if exists and not output.is_dir():
+            raise OutputError(f"{output}: is a file; name a folder")
+        for child in output.iterdir() if exists else ():
+            if not re.fullmatch(_OURS, child.name):
+                raise OutputError(
+                    f"{output}: holds {child.name}, which is not of a compression; name another folder"
+                )
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {reason(error)}") from error
 
 
-def _remove(output: Path, kept: set[str]) -> None:
+def _remove(output: Location, kept: set[str]) -> None:
     """Remove all but these names and the lock: what a killed run left half-written, or an old job."""
     for child in output.iterdir():
         if child.name in kept or child.name == LOCK:
             continue
-        if child.is_dir() and not child.is_symlink():
+        if isinstance(child, Place):
+            child.delete()
+        elif child.is_dir() and not child.is_symlink():
             shutil.rmtree(child)
         else:
             child.unlink()
 
 
-def _finished(output: Path, plan: Manifest, made: list[Shard | Failure]) -> Manifest:
+def _finished(output: Location, plan: Manifest, made: list[Shard | Failure]) -> Manifest:
     """Write the manifest of what was made; remove the records in it, and what dead workers left."""
     shards = sorted((one for one in made if isinstance(one, Shard)), key=lambda shard: shard.number)
     failures = sorted((one for one in made if isinstance(one, Failure)), key=lambda one: one.number)

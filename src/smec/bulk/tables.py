@@ -81,6 +81,8 @@ def expressible(output: Path, kind: str) -> Iterator[None]:
     """Turn a format's refusal to hold a column of some type into an OutputError."""
     try:
         yield
+    except MemoryError:  # Arrow's is one of its refusals too
+        raise
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise OutputError(f"{output}: {kind} cannot hold these columns: {reason}") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,19 +21,20 @@ if TYPE_CHECKING:
 def compress(
     model: Annotated[Path, typer.Argument(help="Folder of the compressor.", metavar="MODEL")],
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             help="Embeddings: .parquet, .arrow/.feather/.ipc or .npy; a folder of such files, or a quoted "
-            "glob.",
+            "glob; here or in a store (s3://bucket/prefix).",
             metavar="INPUT",
         ),
     ],
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output",
             "-o",
-            help="File to write: .parquet, .arrow/.feather/.ipc or .npy; or a folder for Parquet shards.",
+            help="File to write: .parquet, .arrow/.feather/.ipc or .npy; or a folder for Parquet shards; "
+            "here or in a store.",
         ),
     ],
     dim: Annotated[
@@ -52,8 +55,19 @@ def compress(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(help="Processes, for a folder; each has its share of the cores.", min=1)
+        int,
+        typer.Option(
+            help="Processes, for a folder; each has its share of the cores, on Ray one core of the cluster.",
+            min=1,
+        ),
     ] = 1,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="What runs the processes, for a folder: local, this machine; or ray, the Ray cluster that "
+            "RAY_ADDRESS names or that runs here."
+        ),
+    ] = "local",
     rows_per_shard: Annotated[
         int | None, typer.Option(help="Rows of a shard at most, for a folder. Default: 262144.", min=1)
     ] = None,
@@ -73,12 +87,14 @@ def compress(
     from smec.bulk.compress import FORMATS
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
+    from smec.data.places import located
 
     compressor = Compressor.load(model)
-    if output.suffix in FORMATS:
-        if workers > 1 or rows_per_shard or resume:
+    if located(output).suffix in FORMATS:
+        if workers > 1 or engine != "local" or rows_per_shard or resume:
             raise ConfigError(
-                f"{output}: --workers, --rows-per-shard and --resume are for a folder of shards; name one"
+                f"{output}: --workers, --engine, --rows-per-shard and --resume are for a folder of shards; "
+                "name one"
             )
         from smec.bulk.compress import compress as compress_file
 
@@ -97,7 +113,8 @@ def compress(
         return
     from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
 
-    with counted_progress("rows") as progress:
+    # Ray prints to stdout what died in its cluster.
+    with counted_progress("rows") as progress, redirect_stdout(sys.stderr):
         sharded = compress_shards(
             compressor,
             source,
@@ -106,6 +123,7 @@ def compress(
             from_dim=from_dim,
             codec=codec,
             workers=workers,
+            engine=engine,
             rows_per_shard=rows_per_shard or ROWS_PER_SHARD,
             resume=resume,
             force=force,
@@ -126,7 +144,8 @@ def _check_complete(sharded: Sharded) -> None:
 
 
 def _json(compressed: Compressed | Sharded) -> str:
-    return json.dumps({**asdict(compressed), "output": str(compressed.output)})
+    # `dict` is for failures, which are no dataclasses.
+    return json.dumps({**asdict(compressed), "output": str(compressed.output)}, default=dict)
 
 
 def _summary(compressed: Compressed) -> str:

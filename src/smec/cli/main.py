@@ -21,7 +21,7 @@ from smec.cli.report import report
 from smec.cli.serve import serve
 from smec.cli.train import train
 from smec.cli.verify import verify
-from smec.errors import SmecError
+from smec.errors import PeerError, SmecError
 
 INTERRUPTED = 130
 HINTS = {"train": "; continue with --resume", "compress": "; a folder of shards continues with --resume"}
@@ -33,11 +33,17 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except PeerError as error:
+            if error.told:
+                raise typer.Exit(error.exit_code) from error
+            raise _failure(f"smec: error: {error}", error.exit_code) from error
         except SmecError as error:
             raise _failure(f"smec: error: {error}", error.exit_code) from error
         except KeyboardInterrupt as error:
             message = f"interrupted{HINTS.get(ctx.invoked_subcommand, '')}"
             raise _failure(message, INTERRUPTED) from error
+        except MemoryError as error:
+            raise _failure("smec: error: out of memory", SmecError.exit_code) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # typer ends quietly
                 raise

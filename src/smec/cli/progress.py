@@ -22,15 +22,16 @@ class Shown:
 
 
 @contextmanager
-def training_progress(console: Console | None = None) -> Iterator[Shown]:
-    """Yield the callbacks that move the bar; the time left is that of all stages."""
+def training_progress(console: Console | None = None, *, silent: bool = False) -> Iterator[Shown]:
+    """Yield the callbacks that move the bar, unless ``silent``; the time left is that of all stages."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     console = console or Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    disable = silent or not console.is_terminal
+    with Bars(*columns, console=console, transient=True, disable=disable) as bars:
         task = bars.add_task("reading", total=None)
 
         def show(progress: Progress) -> None:

@@ -57,6 +57,12 @@ def train(
     ] = None,
     config: ConfigFile = None,
     seed: Seed = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; auto is a GPU where there is one.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bf16: the loss in bfloat16, parameters still in float32.")
+    ] = "float32",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted training of the same output.")
     ] = False,
@@ -68,34 +74,42 @@ def train(
 
     Uses the judgements in qrels/train.tsv; part of the train queries is held out, and every size
     that is not better than PCA and truncation on them falls back to the better of the two.
+
+    Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
     from smec.atomic import check_free
     from smec.cli.progress import training_progress
     from smec.config import build_config
     from smec.method.trainer import train as fit
+    from smec.training.execution import together
 
-    check_free(output, force=force)
-    settings = build_config(
-        preset,
-        supervised=False if unsupervised else None,
-        file=config,
-        dims=None if dims is None else parse_dims(dims),
-        codec=codec,
-        budget=None if budget is None else parse_bytes(budget),
-        target=target,
-        seed=seed,
-    )
     began = time.monotonic()
-    with training_progress() as shown:
-        compressor = fit(
-            dataset,
-            config=settings,
-            checkpoint=checkpoint_folder(output),
-            resume=resume,
-            progress=shown.training,
-            reading=shown.reading,
+    with together(device, precision) as execution:
+        check_free(output, force=force)
+        settings = build_config(
+            preset,
+            supervised=False if unsupervised else None,
+            file=config,
+            dims=None if dims is None else parse_dims(dims),
+            codec=codec,
+            budget=None if budget is None else parse_bytes(budget),
+            target=target,
+            seed=seed,
         )
-    finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)
+        with training_progress(silent=not execution.processes.first) as shown:
+            compressor = fit(
+                dataset,
+                config=settings,
+                checkpoint=checkpoint_folder(output),
+                resume=resume,
+                progress=shown.training,
+                reading=shown.reading,
+                execution=execution,
+            )
+        if not execution.processes.first:
+            return
+        seconds = time.monotonic() - began
+        finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
     if not as_json:
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")

@@ -1,4 +1,4 @@
-"""Arrow IPC (``.arrow``, ``.feather``, ``.ipc``), file and stream format, memory-mapped."""
+"""Arrow IPC (``.arrow``, ``.feather``, ``.ipc``), file and stream format; memory-mapped if it is here."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import mmap
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from smec.data.blocks import Block, Rows, Source, table_blocks
 from smec.data.columns import check_schema, table_embeddings
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location
 from smec.data.readers import reading
 from smec.vectors import BLOCK_ROWS, row_blocks
 
 FILE_MAGIC = b"ARROW1"
+
+_Bytes: TypeAlias = "mmap.mmap | pa.NativeFile"
 
 
 def read(path: Path) -> Embeddings:
@@ -39,8 +43,10 @@ def read(path: Path) -> Embeddings:
     return table_embeddings(table, str(path))
 
 
-def source(path: Path, dim: int | None = None, rows: Rows | None = None) -> Source:
-    """Open an Arrow IPC file or stream, or some of its rows, as a memory map.
+def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+    """Open an Arrow IPC file or stream, or some of its rows; as a memory map, unless it is in a store.
+
+    From there a file is read by record batches, and a stream from its start on.
 
     Raises
     ------
@@ -48,14 +54,14 @@ def source(path: Path, dim: int | None = None, rows: Rows | None = None) -> Sour
         No Arrow IPC or not all of it, or a column is missing.
     """
     with reading(path, "Arrow IPC", pa.ArrowException):
-        bytes_ = _mapped(path)
+        bytes_ = _opened(path)
         schema = _schema(bytes_)
         check_schema(schema, str(path))
-        rows = rows or Rows(0, sum(batch.num_rows for batch in _record_batches(bytes_)))
+        rows = rows or Rows(0, sum(_lengths(bytes_)))
     return Source(rows.count, schema, _blocks(path, bytes_, dim, rows))
 
 
-def lumps(path: Path, most: int) -> list[int]:
+def lumps(path: Location, most: int) -> list[int]:
     """Rows of each record batch, large ones in slices.
 
     Raises
@@ -64,48 +70,68 @@ def lumps(path: Path, most: int) -> list[int]:
         No Arrow IPC or not all of it, or a column is missing.
     """
     with reading(path, "Arrow IPC", pa.ArrowException):
-        bytes_ = _mapped(path)
+        bytes_ = _opened(path)
         check_schema(_schema(bytes_), str(path))
-        return [
-            rows.stop - rows.start
-            for batch in _record_batches(bytes_)
-            for rows in row_blocks(batch.num_rows, most)
-        ]
+        return [rows.stop - rows.start for length in _lengths(bytes_) for rows in row_blocks(length, most)]
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _opened(path: Location) -> _Bytes:
+    if not isinstance(path, Path):
+        return path.open()
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _is_file(bytes_: mmap.mmap) -> bool:
-    return bytes_[: len(FILE_MAGIC)] == FILE_MAGIC
+def _reader(
+    bytes_: _Bytes, fields: list[int] | None = None
+) -> pa.RecordBatchFileReader | pa.RecordBatchStreamReader:
+    file = pa.BufferReader(bytes_) if isinstance(bytes_, mmap.mmap) else bytes_
+    file.seek(0)
+    is_file = file.read(len(FILE_MAGIC)) == FILE_MAGIC
+    file.seek(0)
+    options = pa.ipc.IpcReadOptions(included_fields=fields)
+    return pa.ipc.open_file(file, options=options) if is_file else pa.ipc.open_stream(file, options=options)
 
 
-def _schema(bytes_: mmap.mmap) -> pa.Schema:
-    buffer = pa.BufferReader(bytes_)
-    return (pa.ipc.open_file(buffer) if _is_file(bytes_) else pa.ipc.open_stream(buffer)).schema
+def _schema(bytes_: _Bytes) -> pa.Schema:
+    return _reader(bytes_).schema
 
 
-def _record_batches(bytes_: mmap.mmap) -> Iterator[pa.RecordBatch]:
-    buffer = pa.BufferReader(bytes_)
-    if not _is_file(bytes_):
-        yield from pa.ipc.open_stream(buffer)
+def _lengths(bytes_: _Bytes) -> Iterator[int]:
+    """Rows of each record batch; no vector is read for it from a file."""
+    reader = _reader(bytes_, [_schema(bytes_).get_field_index("id")])
+    if isinstance(reader, pa.RecordBatchStreamReader):
+        yield from (batch.num_rows for batch in reader)
         return
-    file = pa.ipc.open_file(buffer)
-    for number in range(file.num_record_batches):
-        yield file.get_batch(number)
+    for number in range(reader.num_record_batches):
+        yield reader.get_batch(number).num_rows
 
 
-def _blocks(path: Path, bytes_: mmap.mmap, dim: int | None, rows: Rows) -> Iterator[Block]:
+def _record_batches(bytes_: _Bytes, rows: Rows) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """First row and batch, for each that has some of ``rows``."""
+    start, reader = 0, _reader(bytes_)
+    if isinstance(reader, pa.RecordBatchStreamReader):
+        for batch in reader:
+            yield start, batch
+            start += len(batch)
+        return
+    for number, length in enumerate(_lengths(bytes_)):
+        if start >= rows.first + rows.count:
+            return
+        if start + length > rows.first:
+            yield start, reader.get_batch(number)
+        start += length
+
+
+def _blocks(path: Location, bytes_: _Bytes, dim: int | None, rows: Rows) -> Iterator[Block]:
     for block in table_blocks(_batches(path, bytes_, rows), str(path), dim, rows.first):
         yield block
-        if sys.platform != "win32":
+        if sys.platform != "win32" and isinstance(bytes_, mmap.mmap):
             # Pages that were read are the kernel's again, not the process' as far as it is counted.
             bytes_.madvise(mmap.MADV_DONTNEED)
 
 
-def _batches(path: Path, bytes_: mmap.mmap, rows: Rows) -> Iterator[pa.RecordBatch]:
+def _batches(path: Location, bytes_: _Bytes, rows: Rows) -> Iterator[pa.RecordBatch]:
     """Batches of about `BLOCK_ROWS`: large ones in slices, small ones joined."""
     waiting: list[pa.RecordBatch] = []
     with reading(path, "Arrow IPC", pa.ArrowException):
@@ -118,12 +144,10 @@ def _batches(path: Path, bytes_: mmap.mmap, rows: Rows) -> Iterator[pa.RecordBat
             yield _joined(waiting)
 
 
-def _slices(bytes_: mmap.mmap, rows: Rows) -> Iterator[pa.RecordBatch]:
-    start = 0
-    for batch in _record_batches(bytes_):
+def _slices(bytes_: _Bytes, rows: Rows) -> Iterator[pa.RecordBatch]:
+    for start, batch in _record_batches(bytes_, rows):
         first, last = max(rows.first, start), min(rows.first + rows.count, start + len(batch))
         wanted = batch.slice(first - start, last - first) if first < last else batch.slice(0, 0)
-        start += len(batch)
         wanted.validate(full=True)  # mapped bytes are used as they are: a damaged offset would crash
         for block in row_blocks(len(wanted), BLOCK_ROWS):
             yield wanted.slice(block.start, block.stop - block.start)

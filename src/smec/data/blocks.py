@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from smec.data.columns import vector_matrix
+from smec.data.places import Location
 from smec.errors import DataError
 from smec.vectors import FloatArray
 
@@ -71,12 +71,12 @@ class Source:
 class Streamed(Protocol):
     """What the module of a format that can be read in blocks offers."""
 
-    def source(self, path: Path, dim: int | None = None, rows: Rows | None = None) -> Source:
+    def source(self, path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
         """Open ``path``, whose vectors must have ``dim`` dims or all the same, or some `lumps` of it that
         follow each other; DataError when it cannot be used.
         """
 
-    def lumps(self, path: Path, most: int) -> list[int]:
+    def lumps(self, path: Location, most: int) -> list[int]:
         """Rows of the parts of ``path`` that can be read without what is before them, at most ``most``
         where the format has a choice; DataError when it cannot be read.
         """

@@ -14,12 +14,16 @@ import pyarrow.parquet as pq
 from smec.data.blocks import Block, Rows, Source, read_ahead, table_blocks
 from smec.data.columns import COLUMNS, check_schema, string_column, table_embeddings
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location, opened
 from smec.data.readers import reading
 from smec.errors import DataError
 from smec.vectors import BLOCK_ROWS, FloatArray
 
 READ_BUFFER = 1 << 20
 """Bytes of a column that are read together; without a buffer pyarrow holds a whole row group."""
+
+FAR_BUFFER = 8 << 20
+"""The same for a store, where each reading is a request."""
 
 IN_MEMORY = 1 << 30
 """Bytes of vectors above which they are not held in memory, but decoded into a temporary file."""
@@ -105,7 +109,7 @@ def _check_like(shard: Embeddings, first: Embeddings) -> None:
             )
 
 
-def source(path: Path, dim: int | None = None, rows: Rows | None = None) -> Source:
+def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
     """Open a Parquet file, or the shards ``*.parquet`` of a folder in the order of their names.
 
     ``rows`` are whole row groups of one file.
@@ -115,18 +119,18 @@ def source(path: Path, dim: int | None = None, rows: Rows | None = None) -> Sour
     DataError
         No Parquet or not all of it, a column is missing, or shards with different columns.
     """
-    shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    shards: list[Location] = sorted(path.glob("*.parquet"), key=_parts) if path.is_dir() else [path]
     if not shards:
         raise DataError(f"{path}: holds no *.parquet shards")
-    opened = [_schema_and_rows(shard) for shard in shards]
-    schema = opened[0][0]
-    for shard, (other, _) in zip(shards, opened, strict=True):
+    found = [_schema_and_rows(shard) for shard in shards]
+    schema = found[0][0]
+    for shard, (other, _) in zip(shards, found, strict=True):
         _check_columns(shard, other, shards[0], schema)
-    count = sum(of_shard for _, of_shard in opened) if rows is None else rows.count
+    count = sum(of_shard for _, of_shard in found) if rows is None else rows.count
     return Source(count, schema, _blocks(shards, dim, rows))
 
 
-def lumps(path: Path, most: int) -> list[int]:
+def lumps(path: Location, most: int) -> list[int]:
     """Rows of each row group.
 
     Raises
@@ -134,18 +138,22 @@ def lumps(path: Path, most: int) -> list[int]:
     DataError
         No Parquet or not all of it, or a column is missing.
     """
-    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(path) as file:
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
         check_schema(file.schema_arrow, str(path))
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
-def _schema_and_rows(path: Path) -> tuple[pa.Schema, int]:
-    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(path) as file:
+def _parts(path: Location) -> tuple[str, ...]:
+    return path.parts
+
+
+def _schema_and_rows(path: Location) -> tuple[pa.Schema, int]:
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
         check_schema(file.schema_arrow, str(path))
         return file.schema_arrow, file.metadata.num_rows
 
 
-def _check_columns(path: Path, schema: pa.Schema, first: Path, expected: pa.Schema) -> None:
+def _check_columns(path: Location, schema: pa.Schema, first: Location, expected: pa.Schema) -> None:
     for here, there in zip_longest(_columns(schema), _columns(expected), fillvalue="no more columns"):
         if here != there:
             raise DataError(f"{path}: shards must have the same columns; it has {here}, {first.name} {there}")
@@ -156,17 +164,18 @@ def _columns(schema: pa.Schema) -> list[str]:
     return ["vector" if field.name == "vector" else f"{field.name} ({field.type})" for field in schema]
 
 
-def _blocks(shards: Sequence[Path], dim: int | None, rows: Rows | None) -> Iterator[Block]:
+def _blocks(shards: Sequence[Location], dim: int | None, rows: Rows | None) -> Iterator[Block]:
     for path in shards:
         for block in table_blocks(_batches(path, rows), str(path), dim, rows.first if rows else 0):
             dim = block.vectors.shape[1]
             yield block
 
 
-def _batches(path: Path, rows: Rows | None) -> Iterator[pa.RecordBatch]:
+def _batches(path: Location, rows: Rows | None) -> Iterator[pa.RecordBatch]:
+    buffer = READ_BUFFER if isinstance(path, Path) else FAR_BUFFER
     with (
         reading(path, "Parquet", pa.ArrowException),
-        pq.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False) as file,
+        pq.ParquetFile(opened(path), buffer_size=buffer, pre_buffer=False) as file,
     ):
         yield from file.iter_batches(batch_size=BLOCK_ROWS, row_groups=_groups(file, rows))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location, reason
 from smec.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def streamed(suffix: str) -> Streamed:
 
 
 @contextmanager
-def reading(path: Path, kind: str, *refusals: type[Exception]) -> Iterator[None]:
+def reading(path: Location, kind: str, *refusals: type[Exception]) -> Iterator[None]:
     """Turn a library's refusal of a foreign, truncated or unreadable file into a DataError."""
     refused: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, *refusals)
     try:
         yield
+    except MemoryError:  # Arrow's is one of its refusals too
+        raise
     except refused as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {reason}") from error
+        said = reason(error)
+        raise DataError(f"{path}: cannot be read as {kind}, damaged or of another kind: {said}") from error

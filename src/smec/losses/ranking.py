@@ -30,3 +30,9 @@ def pairwise_logistic(scores: Tensor, grades: Tensor, temperature: float) -> Ten
     gain = (grades[query, better, None] - grades[query]).clamp(min=0)  # (pairs, n)
     gaps = (scores[query] - scores[query, better, None]) / temperature
     return (gain * functional.softplus(gaps)).sum() / (gain > 0).sum().clamp(min=1)
+
+
+def triples(grades: Tensor) -> int:
+    """Count the triples (query, more relevant document, less relevant one) that the mean is over."""
+    query, better = torch.nonzero(grades > 0, as_tuple=True)
+    return int((grades[query, better, None] > grades[query]).sum())

@@ -24,6 +24,6 @@ def straight_through(vectors: Tensor, codec: Codec) -> Tensor:
         Its gradient is passed on to ``vectors`` unchanged.
     """
     with torch.no_grad():
-        rows = np.ascontiguousarray(vectors.numpy())
-        error = torch.from_numpy(codec.decode(codec.encode(rows))) - vectors
+        rows = np.ascontiguousarray(vectors.cpu().numpy())
+        error = torch.from_numpy(codec.decode(codec.encode(rows))).to(vectors.device) - vectors
     return vectors + error

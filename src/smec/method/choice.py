@@ -73,7 +73,7 @@ def choose(
     scores: dict[Coded, list[np.ndarray]] = {coded: [] for coded in candidates}
     full = []
     for number, part in enumerate(parts):
-        held_out = drawn(dataset, start.config, (number, len(parts)))[1]
+        held_out = drawn(dataset, start.config, (number, len(parts)), start.execution.processes)[1]
         full.append(held_out.full())
         of_part = start.candidates(part.matrices)
         for dim, name in candidates:

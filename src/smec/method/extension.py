@@ -25,8 +25,8 @@ from smec.data.sample import OnRows
 from smec.errors import ConfigError, DataError
 from smec.method.folds import drawn
 from smec.method.gate import Candidates, judge, measure
+from smec.method.plans import StagePlan
 from smec.method.schedule import OnProgress, Schedule
-from smec.method.stages import StagePlan
 from smec.method.trainer import fingerprints, libraries, opened
 from smec.training.checkpoint import Checkpoint
 from smec.training.pool import Pool

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from smec.config import TrainConfig
 from smec.data import Dataset
 from smec.method.gate import Candidates, Measured, measure
+from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
-from smec.method.stages import plan_stages
 from smec.training.checkpoint import Checkpoint
+from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import FEWEST_QUERIES, Pool, build_pool
+from smec.training.processes import ALONE, Processes
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
@@ -40,6 +42,7 @@ class Start:
     sizes: tuple[int, ...]
     axes: NDArray[np.float64]
     moment: NDArray[np.float64]
+    execution: Execution = ON_CPU
 
     def candidates(self, matrices: Mapping[int, Float32Array]) -> dict[int, Candidates]:
         """For each size the learned matrix, and PCA and truncation beside it."""
@@ -66,6 +69,7 @@ class Start:
             torch.from_numpy(basis.astype(np.float32)),
             torch.from_numpy(start.astype(np.float32)),
             fold,
+            self.execution,
         )
 
 
@@ -80,7 +84,9 @@ class Part:
     metric: str
 
 
-def drawn(dataset: Dataset, config: TrainConfig, fold: tuple[int, int]) -> tuple[Pool, HeldOut]:
+def drawn(
+    dataset: Dataset, config: TrainConfig, fold: tuple[int, int], processes: Processes = ALONE
+) -> tuple[Pool, HeldOut]:
     """What a fold, the first of the pair from 0, trains on and what it holds out."""
     pool = build_pool(
         dataset,
@@ -90,7 +96,7 @@ def drawn(dataset: Dataset, config: TrainConfig, fold: tuple[int, int]) -> tuple
         validation=config.validation,
         fold=fold if fold[1] > 1 else None,
     )
-    return pool, HeldOut(dataset, pool)
+    return pool, HeldOut(dataset, pool, processes)
 
 
 def train_part(
@@ -103,7 +109,7 @@ def train_part(
 ) -> Part:
     """Train on one fold, from ``state`` on if it is to be resumed."""
     config = start.config
-    pool, held_out = drawn(dataset, config, fold)
+    pool, held_out = drawn(dataset, config, fold, start.execution.processes)
     schedule = start.schedule(pool, held_out, fold)
     learned = schedule.run(state, resume=resume, progress=progress)
     nested = config.layers == "nested"

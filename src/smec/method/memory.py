@@ -44,8 +44,10 @@ class CrossBatchMemory:
         """Append pool rows; the oldest leave."""
         self.rows = torch.cat([self.rows, torch.from_numpy(rows)])[-len(self.rows) :]
 
-    def neighbours(self, anchors: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Entries to align with each anchor.
+    def neighbours(
+        self, anchors: Tensor, step: int, mine: slice | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Entries to align with some of the anchors.
 
         Parameters
         ----------
@@ -53,24 +55,30 @@ class CrossBatchMemory:
             Original embeddings, unit rows.
         step : int
             Seeds the random choice.
+        mine : slice, optional
+            Which anchors are looked at; all by default.
 
         Returns
         -------
-        teacher : Tensor of shape (a, k)
+        teacher : Tensor of shape (anchors looked at, k)
             Cosines of the originals.
         rows : Tensor of shape (u,), int64
             The distinct pool rows among all neighbours.
-        places : Tensor of shape (a, k), int64
+        places : Tensor of the shape of ``teacher``, int64
             Where in ``rows`` each neighbour stands.
         """
-        queue = torch.unique(self.rows)
-        cosines = anchors @ self._pool.documents[queue].T
+        mine = mine or slice(None)
+        queue = torch.unique(self.rows).to(anchors.device)
+        # In bf16 near neighbours would count as duplicates.
+        with torch.autocast(anchors.device.type, enabled=False):
+            cosines = anchors[mine] @ self._pool.documents[queue].T
         count = min(self._config.neighbours, len(queue))
         if self._config.sampling == "random":
             generator = torch.Generator().manual_seed(
                 int(np.random.default_rng([*self._key, step]).integers(2**62))
             )
-            chosen = torch.rand(cosines.shape, generator=generator).topk(count).indices
+            preference = torch.rand((len(anchors), len(queue)), generator=generator)[mine]
+            chosen = preference.to(anchors.device).topk(count).indices
         else:
             chosen = cosines.masked_fill(cosines > DUPLICATE, -1.0).topk(count).indices
         rows, places = torch.unique(queue[chosen], return_inverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from smec.config import TrainConfig
 from smec.method.agreement import agreement_axes
-from smec.method.stages import Stage, StagePlan
+from smec.method.plans import StagePlan
+from smec.method.stages import Stage
 from smec.training.checkpoint import Checkpoint
+from smec.training.execution import ON_CPU, Execution
 from smec.training.loop import LoopState, Progress, optimise
 from smec.training.pool import Pool
 from smec.training.validation import HeldOut
@@ -52,6 +54,7 @@ class Schedule:
         The first layer before training.
     fold : (int, int)
         Which of how many trainings this is, from 0: for the progress.
+    execution : Execution
     """
 
     def __init__(
@@ -63,14 +66,18 @@ class Schedule:
         basis: Tensor,
         start: Tensor,
         fold: tuple[int, int] = (0, 1),
+        execution: Execution = ON_CPU,
     ) -> None:
+        self._execution = execution
+        self._processes = execution.processes
+        self._pool_on_device = pool.to(execution.device)
         self._fold = fold
         self._plans = plans
         self._config = config
         self._pool = pool
         self._held_out = held_out
         self._basis = basis
-        self._start = start
+        self._start = self._processes.of_first(start)
 
     def run(self, checkpoint: Checkpoint, *, resume: bool, progress: OnProgress | None) -> Learned:
         """Run what is left of the stages; the result is the same however often it was interrupted."""
@@ -101,12 +108,15 @@ class Schedule:
             layer = learned.layers[0] if self._config.layers == "nested" else torch.eye(plan.columns)
         if plan.turned:
             layer = self._turned(layer, plan.turned)
-        documents, queries = self._pool.documents @ before, self._pool.queries @ before
-        return Stage(plan, self._config, self._pool, documents, queries, layer)
+        pool, device = self._pool_on_device, self._execution.device
+        before, layer = before.to(device), layer.to(device)
+        documents, queries = pool.documents @ before, pool.queries @ before
+        return Stage(plan, self._config, pool, documents, queries, layer, self._execution)
 
     def _turned(self, layer: Tensor, columns: int) -> Tensor:
         """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
         axes = agreement_axes(self._pool, (self._basis @ layer[:, :columns]).numpy())
+        axes = self._processes.of_first(axes)
         turned = layer[:, :columns] @ torch.from_numpy(axes.astype(np.float32))
         return torch.cat([turned, layer[:, columns:]], dim=1)
 
@@ -125,7 +135,7 @@ class Schedule:
         before = self._before(learned)
 
         def score(parameters: Any) -> float:
-            matrix = (before @ stage.matrix(parameters)).numpy()
+            matrix = (before @ stage.matrix(parameters).cpu()).numpy()
             scored = (self._held_out.scores(matrix[:, :d], stage.codec(d)) for d in stage.plan.served)
             values = [scores.mean() for scores in scored]
             return float(sum(values) / len(values))
@@ -134,19 +144,24 @@ class Schedule:
             tensors = _layers(learned) | _loop_tensors(state) | {"memory": stage.memory.rows}
             checkpoint.save(tensors, {"stages": learned.stages, "loop": _loop_numbers(state)})
 
+        def loss_at(parameters: Mapping[str, Tensor], step: int) -> Tensor:
+            with self._execution.autocast():
+                return stage.loss(parameters, step)
+
         def on_step(state: LoopState) -> None:
             if progress is not None:
                 progress(self._tick(stage.plan, state))
 
         optimise(
             state,
-            stage.loss,
+            loss_at,
             score,
             self._config.optimiser.model_copy(update={"learning_rate": stage.plan.learning_rate}),
             self._config.validation,
             steps=stage.plan.steps,
             on_check=on_check,
             on_step=on_step,
+            processes=self._processes,
         )
 
     def _tick(self, plan: StagePlan, state: LoopState) -> Progress:
@@ -162,7 +177,7 @@ class Schedule:
         )
 
     def _finish(self, stage: Stage, state: LoopState, learned: Learned) -> None:
-        matrix = stage.matrix(state.best)
+        matrix = stage.matrix(state.best).cpu()
         if self._config.layers == "nested":
             learned.layers = [matrix]
         else:
@@ -179,7 +194,7 @@ class Schedule:
         )
 
     def _restore(self, checkpoint: Checkpoint) -> tuple[Learned, LoopState | None, Tensor | None]:
-        loaded = checkpoint.load()
+        loaded = self._processes.of_first(checkpoint.load())
         if loaded is None:
             return Learned(), None, None
         tensors, saved = loaded
@@ -187,7 +202,7 @@ class Schedule:
         learned = Learned([tensors[f"layer.{n}"] for n in range(count)], saved["stages"])
         if "loop" not in saved:
             return learned, None, None
-        return learned, _loop_state(tensors, saved["loop"]), tensors["memory"]
+        return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
 
 
 def _layers(learned: Learned) -> dict[str, Tensor]:
@@ -208,10 +223,12 @@ def _loop_numbers(state: LoopState) -> dict[str, Any]:
     return {name: getattr(state, name) for name in names}
 
 
-def _loop_state(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> LoopState:
+def _loop_state(tensors: dict[str, Tensor], numbers: dict[str, Any], device: torch.device) -> LoopState:
     state = LoopState({})
     for name, tensor in tensors.items():
         kind, *rest = name.split("/")
+        # AdamW counts its steps on the CPU.
+        tensor = tensor if rest[-1:] == ["step"] else tensor.to(device)
         if kind == "parameter":
             state.parameters[rest[0]] = tensor
         elif kind == "best":

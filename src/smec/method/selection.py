@@ -36,7 +36,7 @@ def training_mask(logits: Tensor, keep: int, progress: float, key: list[int]) ->
     noisy = logits
     if done < 1.0:
         noise = np.random.default_rng(key).gumbel(size=len(logits)).astype(np.float32)
-        noisy = logits + torch.from_numpy(noise)
+        noisy = logits + torch.from_numpy(noise).to(logits.device)
     soft = (keep * torch.softmax(noisy / temperature, dim=0)).clamp(max=1.0)
     hard = torch.zeros_like(soft)
     hard[torch.topk(noisy, keep).indices] = 1.0

@@ -53,7 +53,7 @@ class StageCodecs:
         rng = np.random.default_rng([self._seed, 17, self._stage, turn])
         rows = torch.from_numpy(rng.choice(count, min(count, ROWS), replace=False))
         with torch.no_grad():
-            wide = self._documents[rows] @ matrix
+            wide = (self._documents[rows] @ matrix).float().cpu()
             for size in self._sizes:
                 vectors = functional.normalize(wide[:, :size]).numpy()
                 self._codecs[size] = fit_codec(self._name, vectors, self._seed)

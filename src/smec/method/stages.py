@@ -1,11 +1,8 @@
-"""SMRL: sizes trained one after another, each stage with only its own two sizes in the loss
-(paper, section 3.2: ``L_k = L(x[1:D_{k-1}]) + L(x[1:D_k])``).
-"""
+"""What one stage of a training minimises: its losses, as a function of its parameters."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,88 +11,20 @@ from torch.nn import functional
 
 from smec.config import TrainConfig
 from smec.losses.contrastive import info_nce
-from smec.losses.ranking import pairwise_logistic
+from smec.losses.ranking import pairwise_logistic, triples
 from smec.losses.similarity import absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
-from smec.method.agreement import FEWEST
 from smec.method.memory import CrossBatchMemory
+from smec.method.plans import StagePlan
 from smec.method.selection import column_order, training_mask
 from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
+from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import Pool
+from smec.vectors import IntArray
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """What one stage trains."""
-
-    number: int
-    """From 0; seeds the stage's draws."""
-    columns: int
-    """Leading columns of the layer that the stage trains."""
-    sizes: tuple[int, ...]
-    """In the loss, descending; the last one is new."""
-    served: tuple[int, ...]
-    """Sizes whose stored form this stage decides; the checks score these."""
-    steps: int
-    learning_rate: float
-    select: bool = False
-    """ADS chooses the new size's dimensions among the columns."""
-    turned: int = 0
-    """Leading columns that are turned to the axes of agreement before the stage."""
-    taught: bool = False
-    """The layer as it is before the stage is the teacher of its sizes."""
-
-
-def plan_stages(
-    config: TrainConfig, input_dim: int, dims: tuple[int, ...], queries: int = 0
-) -> list[StagePlan]:
-    """The stages of a training for ``dims``, of embeddings of ``input_dim``, with so many queries to fit.
-
-    Sequential: with nested layers a stage refines the columns of its two sizes in the one matrix; D
-    itself is not served, so the first stage has only d_1 in its loss unless ADS selects from D. With
-    fresh layers every stage has a square layer and both sizes in its loss, as the paper draws it.
-    Distilled: D alone, then all served sizes at once with D as their teacher.
-    """
-    options, ads = config.optimiser, config.selection == "ads"
-    steps, taught = (
-        max(options.steps, math.ceil(passes * queries / options.batch))
-        for passes in (options.passes, config.distillation.passes)
-    )
-    rate = options.learning_rate
-    if config.schedule == "joint":
-        return [StagePlan(0, dims[0], dims, dims, steps * len(dims), rate)]
-    turns = config.turned and queries >= FEWEST
-    if config.schedule == "distilled":
-        turned = input_dim if turns else 0
-        return [
-            StagePlan(0, input_dim, (input_dim,), (input_dim,), steps, rate),
-            StagePlan(
-                number=1,
-                columns=dims[0],
-                sizes=dims,
-                served=dims,
-                steps=taught,
-                learning_rate=config.distillation.learning_rate,
-                turned=turned,
-                taught=True,
-            ),
-        ]
-    plans = []
-    for number, (wide, dim) in enumerate(zip((input_dim, *dims), dims, strict=False)):
-        nested = config.layers == "nested"
-        both = wide != dim and (number > 0 or ads or not nested)
-        sizes = (wide, dim) if both else (dim,)
-        served = tuple(size for size in sizes if nested and size in dims) or (dim,)
-        longer = round(steps * max(1.0, dims[0] / sizes[0]) ** options.growth)
-        turned = sizes[0] if nested and number and turns else 0
-        plans.append(
-            StagePlan(number, sizes[0], sizes, served, longer, rate, select=ads and both, turned=turned)
-        )
-    return plans
 
 
 class Stage:
@@ -112,6 +41,8 @@ class Stage:
         stage before left them (fresh).
     layer : Tensor of shape (w, >= columns)
         Where the stage starts; its parameters are a residual on the leading columns.
+    execution : Execution
+        On its device are all tensors that are given. With several processes, `loss` is the share of one.
     """
 
     def __init__(
@@ -122,8 +53,11 @@ class Stage:
         documents: Tensor,
         queries: Tensor,
         layer: Tensor,
+        execution: Execution = ON_CPU,
     ) -> None:
         self.plan = plan
+        self._device = layer.device
+        self._processes = execution.processes
         self._config = config
         self._pool = pool
         self._documents = documents
@@ -148,9 +82,9 @@ class Stage:
 
     def parameters(self) -> dict[str, Tensor]:
         """Zero residual, and with ADS zero logits: the stage starts as its start, prefix kept."""
-        parameters = {"residual": torch.zeros(len(self._layer), self.plan.columns)}
+        parameters = {"residual": torch.zeros(len(self._layer), self.plan.columns, device=self._device)}
         if self.plan.select:
-            parameters["logits"] = torch.zeros(self.plan.columns)
+            parameters["logits"] = torch.zeros(self.plan.columns, device=self._device)
         return parameters
 
     def kept(self, parameters: Mapping[str, Tensor]) -> list[int] | None:
@@ -176,7 +110,7 @@ class Stage:
         self._codecs.calibrate(matrix, step)
         project = _Projection(matrix, self.plan.sizes, self._mask(parameters, step))
         weight = self._memory_weight()
-        total = torch.zeros(())
+        total = torch.zeros((), device=self._device)
         if self._config.supervised:
             total = total + self._label_loss(batch, project)
         if weight:
@@ -202,21 +136,57 @@ class Stage:
 
     def _label_loss(self, batch: Batch, project: _Projection) -> Tensor:
         """L_rank of the queries, and what the teacher says of queries and of random documents."""
-        rank, distillation = self._config.rank, self._config.distillation
-        loss = info_nce if rank.loss == "infonce" else pairwise_logistic
-        teacher = self._teacher(batch)
-        count = len(batch.queries)
-        total = torch.zeros(())
-        queries = project(self._queries[batch.queries])
-        documents = project(self._documents[batch.documents])
-        for size, q, d in zip(self.plan.sizes, queries, documents, strict=True):
-            anchors = d[self._anchors(batch)] if teacher is not None else d[:0]
-            scores = torch.cat([q, anchors]) @ self._stored(d, size).T
-            total = total + loss(scores[:count], batch.grades, rank.temperature)
+        distillation = self._config.distillation
+        part = self._part(batch)
+        teacher = self._teacher(batch, part)
+        count = len(part.queries)
+        total = torch.zeros((), device=self._device)
+        queries = project(self._queries[part.queries])
+        for q, (d, stored) in zip(queries, self._batch_documents(batch, project), strict=True):
+            scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
+            total = total + self._rank_loss(scores[:count], part)
             if teacher is not None:
-                student = _without_own(scores, count, self._anchors(batch))
-                total = total + distillation.weight * listwise_kl(student, teacher, distillation.temperature)
+                student = _without_own(scores, count, part.anchors)
+                loss = _weighed(part.taught, listwise_kl, student, teacher, distillation.temperature)
+                total = total + distillation.weight * loss
         return total
+
+    def _part(self, batch: Batch) -> _Part:
+        """What this process scores of a batch."""
+        queries = self._processes.share(len(batch.queries))
+        anchors = self._anchors(batch)
+        own_anchors = anchors[self._processes.share(len(anchors))]
+        own_queries, grades = batch.queries[queries], batch.grades[queries]
+        rank = len(own_queries) / len(batch.queries)
+        if self._config.rank.loss == "pairwise" and self._processes.count > 1:
+            rank = triples(grades) / max(1, triples(batch.grades))
+        return _Part(
+            queries=own_queries,
+            first=queries.start,
+            grades=grades.to(self._device),
+            anchors=own_anchors,
+            rank=rank,
+            taught=(len(own_queries) + len(own_anchors)) / (len(batch.queries) + len(anchors)),
+        )
+
+    def _rank_loss(self, scores: Tensor, part: _Part) -> Tensor:
+        rank = self._config.rank
+        if rank.loss == "infonce":
+            return _weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
+        return _weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
+
+    def _batch_documents(self, batch: Batch, project: _Projection) -> list[tuple[Tensor, Tensor]]:
+        """The batch's documents in every size, as floats and as they are stored."""
+        total = len(batch.documents)
+        mine = project(self._documents[batch.documents[self._processes.share(total)]])
+        stored = [self._stored(d, size) for size, d in zip(self.plan.sizes, mine, strict=True)]
+        coded = [code for d, code in zip(mine, stored, strict=True) if code is not d]
+        tables = self._processes.whole([*mine, *coded], total)
+        plain, rest = tables[: len(mine)], iter(tables[len(mine) :])
+        return [
+            (table, table if code is d else next(rest))
+            for table, d, code in zip(plain, mine, stored, strict=True)
+        ]
 
     def codec(self, size: int) -> str | None:
         """What vectors of a size are stored by; the full size that only teaches stays as it is."""
@@ -226,19 +196,18 @@ class Stage:
         codec = self._codecs.get(size)
         return documents if codec is None else straight_through(documents, codec)
 
-    def _teacher(self, batch: Batch) -> Tensor | None:
+    def _teacher(self, batch: Batch, part: _Part) -> Tensor | None:
         if self._taught is None:
             return None
         queries, documents = self._taught
         own = documents[batch.documents]
-        anchors = self._anchors(batch)
-        scores = torch.cat([queries[batch.queries], own[anchors]]) @ own.T
-        return _without_own(scores, len(batch.queries), anchors)
+        scores = (torch.cat([queries[part.queries], own[part.anchors]]) @ own.T).float()
+        return _without_own(scores, len(part.queries), part.anchors)
 
     def _anchors(self, batch: Batch) -> Tensor:
-        """Places in the batch's documents, from its end, where the random ones are."""
+        """Places in the batch's documents, from its end, where the random ones are that are taught."""
         total = len(batch.documents)
-        count = self._config.distillation.anchors
+        count = self._config.distillation.anchors if self.plan.taught else 0
         count = min(count, total, count * MANY // len(self._queries))
         return torch.arange(total - count, total)
 
@@ -247,17 +216,40 @@ class Stage:
         # Without labels the batch is nothing but anchors.
         anchors = batch.documents[: memory.anchors] if self._config.supervised else batch.documents
         originals = torch.cat([self._pool.queries[batch.queries], self._pool.documents[anchors]])
-        teacher, rows, places = self.memory.neighbours(originals, step)
-        small_anchors = project(torch.cat([self._queries[batch.queries], self._documents[anchors]]))
-        small_rows = project(self._documents[rows])
+        mine = self._processes.share(len(originals))
+        teacher, rows, places = self.memory.neighbours(originals, step, mine)
+        wide = torch.cat([self._queries[batch.queries], self._documents[anchors]])
+        small_anchors, small_rows = project(wide[mine]), project(self._documents[rows])
+        weight = len(teacher) / len(originals)
         parts = []
         for size, anchor, row in zip(self.plan.sizes, small_anchors, small_rows, strict=True):
-            student = (anchor @ self._stored(row, size).T).gather(1, places)
+            student = (anchor @ self._stored(row, size).T).float().gather(1, places)
             if memory.loss == "listwise":
-                parts.append(listwise_kl(student, teacher, memory.temperature))
+                parts.append(_weighed(weight, listwise_kl, student, teacher, memory.temperature))
             else:
-                parts.append(absolute_difference(student, teacher))
+                parts.append(_weighed(weight, absolute_difference, student, teacher))
         return torch.stack(parts).sum()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of a batch's scores that one process computes; alone, all of them."""
+
+    queries: IntArray
+    first: int
+    """Which query of the batch the first one is."""
+    grades: Tensor
+    anchors: Tensor
+    """Places in the batch's documents."""
+    rank: float
+    """Share of these queries in the mean that is the rank loss."""
+    taught: float
+    """Share of these queries and anchors in the mean that is the distillation loss."""
+
+
+def _weighed(weight: float, loss: Callable[..., Tensor], scores: Tensor, *others: object) -> Tensor:
+    """A part of a loss that is a mean over rows; of no rows nothing, though a function of the scores."""
+    return weight * loss(scores, *others) if len(scores) else scores.sum()
 
 
 def _without_own(scores: Tensor, first: int, anchors: Tensor) -> Tensor:
@@ -276,7 +268,7 @@ class _Projection:
     mask: Tensor | None
 
     def __call__(self, rows: Tensor) -> list[Tensor]:
-        wide = rows @ self.matrix
+        wide = (rows @ self.matrix).float()
         vectors = [functional.normalize(wide[:, :size]) for size in self.sizes]
         if self.mask is not None:  # zeros in place of what is not kept: the cosine is the same
             vectors[-1] = functional.normalize(wide * self.mask)

@@ -25,6 +25,7 @@ from smec.method.folds import Start, average, number_of_folds, train_part
 from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, joined, judge
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
+from smec.training.execution import Execution, Precision, alone
 from smec.vectors import Float32Array
 
 CANARIES = 16
@@ -42,6 +43,9 @@ def train(
     resume: bool = False,
     progress: OnProgress | None = None,
     reading: OnRows | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    execution: Execution | None = None,
 ) -> Compressor:
     """Train a compressor on embeddings that exist already.
 
@@ -67,16 +71,26 @@ def train(
         Given a `Progress` after every step.
     reading : callable, optional
         Called with (rows read, rows in all) while a corpus of more than ``config.pool`` rows is read.
+    device : {"auto", "cpu", "cuda", "cuda:N", "mps"}
+        Where it is computed; by default on a GPU where there is one.
+    precision : {"float32", "bf16"}
+        Of the products in the loss; what is learned is float32 in any case.
+    execution : Execution, optional
+        In place of ``device`` and ``precision``; that of `smec.training.execution.together` trains in
+        all processes that torchrun started. The first one alone keeps the checkpoint and calls back.
 
     Raises
     ------
     DataError
         The dataset cannot be used: see `Dataset`; fewer than four judged train queries.
     ConfigError
-        Sizes above D or not descending, or a checkpoint of another training.
+        Sizes above D or not descending, a checkpoint of another training, or a device that is not there.
     MissingExtraError
         torch or ir-measures is not installed: ``pip install 'smec[train]'``.
     """
+    execution = execution or alone(device, precision)
+    if not execution.processes.first:
+        checkpoint = progress = reading = None
     config = config or build_config(
         preset, supervised=supervised, dims=tuple(dims) if dims is not None else None, seed=seed
     )
@@ -88,11 +102,13 @@ def train(
     data = fingerprints(dataset, config)
     searched = config.budget is not None or config.target is not None
     stored = combinations(config, sizes, len(dataset.corpus)) if searched else []
+    processes = execution.processes
+    processes.check_same({"config": config.model_dump(mode="json"), "data": data, "resume": resume})
     moment = dataset.moments.second
     folds = number_of_folds(dataset, config)
     # Each training would turn its columns otherwise, and their mean would mean nothing.
     alike = config if folds == 1 else config.model_copy(update={"turned": False})
-    start = Start(alike, sizes, principal_axes(moment), moment)
+    start = Start(alike, sizes, processes.of_first(principal_axes(moment)), moment, execution)
     states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
     parts = [
         train_part(dataset, start, state, (fold, folds), resume, progress)
@@ -108,7 +124,8 @@ def train(
     blocks = _blocks(candidates, validation, parts[0].heads)
     stages = [stage for part in parts for stage in part.stages]
     choice = choose(dataset, start, parts, validation, stored) if searched else None
-    compressor = _assemble(dataset, config, blocks, validation, choice, stages, data)
+    software = libraries() | execution.provenance()
+    compressor = _assemble(dataset, config, blocks, validation, choice, stages, data, software)
     for state in states:
         state.discard()
     return compressor
@@ -160,6 +177,7 @@ def _assemble(
     choice: Choice | None,
     stages: list[dict[str, Any]],
     data: dict[str, str],
+    software: dict[str, str],
 ) -> Compressor:
     rows = np.random.default_rng([config.seed, 4]).permutation(len(dataset.corpus))[:CANARIES]
     rows.sort()
@@ -175,7 +193,7 @@ def _assemble(
             "data": data,
             "validation": validation,
             "choice": choice,
-            "libraries": libraries(),
+            "libraries": software,
         },
         dataset.corpus.vectors[rows],
         dataset.moments.mean,

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from smec.server.refusals import Refusal
-from smec.vectors import Float32Array, usable
+from smec.vectors import Float32Array, row_energy, usable
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_reply(body: bytes | bytearray, count: int, width: int) -> Embedded:
             raise invalid("its indices are not those of the inputs")
         seen.add(index)
         vectors[index] = _vector(item.get("embedding"), width)
-    if not usable(vectors):
+    if not usable(row_energy(vectors)):
         raise invalid("a vector has NaN, Inf or only zeros")
     return Embedded(vectors, _usage(document.get("usage")))
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.errors import DataError
+from smec.training.processes import ALONE, Processes
 
 WARM_UP = 20
 """Steps over which the learning rate rises."""
@@ -62,6 +63,7 @@ def optimise(
     steps: int,
     on_check: Callable[[], None],
     on_step: Callable[[LoopState], None],
+    processes: Processes = ALONE,
 ) -> None:
     """Minimise ``loss_at`` with AdamW; ``state.best`` ends as the averaged parameters of the best check.
 
@@ -72,7 +74,8 @@ def optimise(
     state : LoopState
         Changed in place.
     loss_at : callable
-        (parameters, step) -> scalar loss; must depend on nothing else that changes.
+        (parameters, step) -> scalar loss; must depend on nothing else that changes. With several
+        processes, this one's share of the loss: the shares are added.
     score : callable
         Parameters -> validation score, higher is better.
     steps : int
@@ -81,6 +84,8 @@ def optimise(
         Called after each check, when ``state`` is whole: the place to save it.
     on_step : callable
         Called after each step.
+    processes : Processes
+        That take the same steps.
 
     Raises
     ------
@@ -104,12 +109,13 @@ def optimise(
         for group in adam.param_groups:
             group["lr"] = optimiser.learning_rate * _schedule(state.step, steps)
         loss = loss_at(leaves, state.step)
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss = processes.add_up(loss, leaves.values())
         if not torch.isfinite(loss):
             raise DataError(
                 f"the loss became {loss.item()} at step {state.step}; lower optimiser.learning_rate"
             )
-        adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
         state.step += 1
         state.loss = loss.item()

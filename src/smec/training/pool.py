@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,6 +52,10 @@ class Pool:
     def ids(self) -> range:
         """Positions of the pool's rows."""
         return range(len(self.rows))
+
+    def to(self, device: torch.device) -> Pool:
+        """The pool with its embeddings to fit on a device."""
+        return replace(self, documents=self.documents.to(device), queries=self.queries.to(device))
 
 
 def build_pool(

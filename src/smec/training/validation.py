@@ -13,6 +13,7 @@ from smec.evaluation.metrics import Scorer
 from smec.evaluation.neighbours import overlap, without_own
 from smec.evaluation.search import exact_search, trec_tie_order
 from smec.training.pool import Pool
+from smec.training.processes import ALONE, Processes
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise
 
 DEPTH = 10
@@ -26,12 +27,16 @@ class HeldOut:
     dataset : Dataset
     pool : Pool
         Its documents are the corpus that is searched.
+    processes : Processes
+        Each searches its share of the documents; all get the same scores, to the bit.
     """
 
     metric: Literal["ndcg@10", "overlap@10"]
 
-    def __init__(self, dataset: Dataset, pool: Pool) -> None:
+    def __init__(self, dataset: Dataset, pool: Pool, processes: Processes = ALONE) -> None:
         self._pool = pool
+        self._processes = processes
+        self._mine = processes.share(len(pool.rows))
         self.documents: Float32Array = pool.documents.numpy()
         """Unit-length originals that are searched, shape (n, D)."""
         ids = dataset.corpus.ids
@@ -46,7 +51,7 @@ class HeldOut:
             self.metric = "overlap@10"
             self.queries = self.documents[pool.held_out_rows]
             self._tie_order = np.arange(len(pool.rows))
-            self._full = self._search(self.documents, self.queries)
+            self._full = self._neighbours(self.documents[self._mine], self.queries)
 
     @property
     def count(self) -> int:
@@ -62,19 +67,37 @@ class HeldOut:
 
         Documents are what a codec of this name, calibrated on them, makes of them.
         """
-        documents, queries = normalise(self.documents @ matrix), normalise(self.queries @ matrix)
-        if codec is not None:
-            stored = fit_codec(codec, documents)
-            documents = stored.decode(stored.encode(documents))
-        return self.scores_of(documents, queries)
+        queries = normalise(self.queries @ matrix)
+        if codec is None:
+            return self._scores(normalise(self.documents[self._mine] @ matrix), queries)
+        documents = normalise(self.documents @ matrix)
+        stored = fit_codec(codec, documents)
+        return self._scores(stored.decode(stored.encode(documents[self._mine])), queries)
 
     def scores_of(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
         """Scores of what `documents` and `queries` became, unit rows in their order, one per query."""
+        return self._scores(documents[self._mine], queries)
+
+    def _scores(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
         if self._pool.held_out is None:
-            return overlap(self._full, self._search(documents, queries))
-        scores, rows = exact_search(documents, queries, DEPTH, tie_order=self._tie_order)
+            return overlap(self._full, self._neighbours(documents, queries))
+        scores, rows = self._search(documents, queries, DEPTH)
         return self._scorer(self._pool.rows[rows], scores)["nDCG@10"]
 
-    def _search(self, documents: Float32Array, queries: Float32Array) -> IntArray:
-        rows = exact_search(documents, queries, DEPTH + 1)[1]
+    def _neighbours(self, documents: Float32Array, queries: Float32Array) -> IntArray:
+        rows = self._search(documents, queries, DEPTH + 1)[1]
         return without_own(rows, self._pool.held_out_rows, DEPTH)
+
+    def _search(
+        self, documents: Float32Array, queries: Float32Array, depth: int
+    ) -> tuple[Float32Array, IntArray]:
+        """The best of all documents, of which this process has its share."""
+        order = self._tie_order[self._mine]
+        order = order if self._processes.count == 1 else np.argsort(np.argsort(order))
+        scores, rows = exact_search(documents, queries, depth, tie_order=order)
+        if self._processes.count == 1:
+            return scores, rows
+        found = self._processes.of_all((scores, rows + self._mine.start))
+        scores, rows = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        best = np.lexsort((self._tie_order[rows], -scores), axis=1)[:, :depth]
+        return np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)

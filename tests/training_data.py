@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from smec.config import TrainConfig, build_config
 from smec.data import Dataset, Embeddings
@@ -42,6 +45,21 @@ def small_dataset() -> Dataset:
     asked = {query for judged in qrels.values() for query in judged}
     queries = [row for row, id_ in enumerate(demo.queries.ids) if id_ in asked]
     return Dataset(rows_of(demo.corpus, corpus), rows_of(demo.queries, queries), qrels, "small")
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> Path:
+    """A folder with corpus, queries and the judgements of the train split."""
+    (folder / "qrels").mkdir(parents=True)
+    assert dataset.queries is not None
+    for role, embeddings in (("corpus", dataset.corpus), ("queries", dataset.queries)):
+        vectors = np.ascontiguousarray(embeddings.vectors)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+        pq.write_table(pa.table({"id": list(embeddings.ids), "vector": column}), folder / f"{role}.parquet")
+    judged = dataset.qrels["train"].items()
+    lines = [f"{query}\t{document}\t{grade}\n" for query, of in judged for document, grade in of.items()]
+    header = "query-id\tcorpus-id\tscore\n"
+    (folder / "qrels" / "train.tsv").write_text("".join([header, *lines]), "utf-8")
+    return folder
 
 
 def rows_of(embeddings: Embeddings, rows: list[int]) -> Embeddings:

@@ -24,8 +24,9 @@ ROWS, DIM = 300, 4
     reason="no java (Debian: default-jre-headless)",
 )
 def test_the_recipe_gives_what_encode_gives(tmp_path: Path) -> None:
-    recipe = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL))
-    assert "mapInArrow" in recipe and 'DIM = "my-model", 96' in recipe
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
+    (recipe,) = (block for block in blocks if "mapInArrow" in block)
+    assert 'DIM = "my-model", 96' in recipe
     compressor().save(tmp_path / "my-model")
     corpus = vectors(ROWS)
     table = pa.table({"id": [f"d{row}" for row in range(ROWS)], "vector": lists(corpus)})

@@ -210,7 +210,7 @@ def test_shards_with_and_without_texts(tmp_path: Path) -> None:
 
 def test_an_id_in_two_shards(tmp_path: Path) -> None:
     shards = parquet_shards(tmp_path, "corpus", CORPUS)
-    parquet(shards, "part-002", Embeddings(["d1"], np.ones((1, 4))))
+    parquet(shards, "part-002", Embeddings(["d1"], np.ones((1, 4), dtype=np.float32)))
     assert_says(refusal(tmp_path), "corpus", "'d1'", "row 1", "row 6")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from smec.data import parquet as parquet_reader
 from smec.data.moments import Moments, moments_of
 from smec.data.readers import read_vectors, streamed
 from smec.data.sample import drawn_rows, open_sample, sampled
-from smec.errors import DataError
+from smec.errors import DataError, OutputError
 from smec.vectors import FloatArray
 
 STREAMS = ("parquet", "parquet-list", "parquet-row-groups", "parquet-shards", "arrow", "arrow-stream", "npy")
@@ -113,6 +114,21 @@ def test_shards_of_different_widths_are_refused(tmp_path: Path) -> None:
         open_sample(tmp_path, 8)
 
 
+@pytest.mark.parametrize("largest_in_memory", [100, parquet_reader.IN_MEMORY])
+def test_shards_of_different_dtypes_are_refused(
+    largest_in_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_reader, "IN_MEMORY", largest_in_memory)
+    folder(tmp_path, "parquet-shards", rows_of(40, np.float16))
+    other = Embeddings(["e0"], np.ones((1, 6), dtype=np.float32), ["text"])
+    WRITERS["parquet"](tmp_path, "other", other).rename(tmp_path / "corpus" / "part-002.parquet")
+    for read in (lambda: open_sample(tmp_path, 8), lambda: read_vectors(tmp_path / "corpus")):
+        with pytest.raises(
+            DataError, match=r"part-002.parquet: its vectors are float32, those before it float16"
+        ):
+            read()
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30), st.integers(0, 99))
 def test_parts_in_any_order_add_up(sizes: list[int], rows: int, seed: int) -> None:
@@ -138,7 +154,13 @@ def test_an_opened_input_is_sampled_without_a_folder(tmp_path: Path) -> None:
     path = WRITERS["parquet-row-groups"](tmp_path, "corpus", corpus)
     kept, whole = sampled(streamed(".parquet").source(path), "corpus", 5, always={"d7"}, seed=1)
     assert "d7" in kept.ids and len(kept) == 5
-    assert whole.rows == 40
+    assert whole.moments.rows == 40
+
+
+def test_all_judged_rows_are_drawn_even_if_they_are_more_than_the_limit() -> None:
+    judged = np.arange(0, 40, 2)
+    np.testing.assert_array_equal(drawn_rows(40, judged, 8, 3), judged)
+    np.testing.assert_array_equal(drawn_rows(20, np.arange(20), 8, 3), np.arange(20))
 
 
 @pytest.mark.parametrize("form", ["parquet", "parquet-shards", "parquet-row-groups", "parquet-list"])
@@ -153,3 +175,17 @@ def test_many_vectors_are_mapped_from_a_file_that_holds_the_same(
     assert list(mapped.ids) == list(in_memory.ids)
     assert mapped.texts == in_memory.texts and mapped.titles is None
     np.testing.assert_array_equal(mapped.vectors, in_memory.vectors)
+
+
+def test_no_room_for_the_decoded_vectors_is_one_line_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = WRITERS["parquet"](tmp_path, "corpus", rows_of(40))
+    monkeypatch.setattr(parquet_reader, "IN_MEMORY", 100)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # refused as on a full disk
+    try:
+        with pytest.raises(OutputError, match=r"corpus.parquet: its vectors cannot be decoded .*set TMPDIR"):
+            read_vectors(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -24,7 +24,7 @@ from smec.config import build_config
 from smec.data import Dataset
 from smec.training import checkpoint as checkpoints
 from smec.training.loop import Progress
-from training_data import EACH, small_dataset
+from training_data import EACH, small_dataset, write_dataset
 
 TESTS = Path(__file__).resolve().parents[1]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -57,21 +57,6 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data") / "small", small_dataset())
-
-
-def write_dataset(folder: Path, dataset: Dataset) -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    assert dataset.queries is not None
-    for name, table in (("corpus", dataset.corpus), ("queries", dataset.queries)):
-        np.save(folder / f"{name}.npy", table.vectors)
-        (folder / f"{name}.ids.txt").write_text("".join(f"{id_}\n" for id_ in table.ids), "utf-8")
-    rows = [
-        f"{query}\t{document}\t{grade}\n"
-        for query, grades in dataset.qrels["train"].items()
-        for document, grade in grades.items()
-    ]
-    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(rows), "utf-8")
-    return folder
 
 
 def written(file: Path, document: object) -> Path:

@@ -104,7 +104,7 @@ def compress_shards(
         Processes; each has its share of the cores, on Ray one.
     engine : str
         "local": processes of this machine. "ray": tasks of a Ray cluster, all of whose nodes must see inputs
-        and output under the same paths; ``pip install 'smec[ray]'``.
+        and output under the same paths, or they are in a store; ``pip install 'smec[ray]'``.
     rows_per_shard : int
         At most, unless a row group of the input is larger.
     resume : bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +89,27 @@ def read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
         while (block := waiting.result()) is not None:
             waiting = reader.submit(next, blocks, None)
             yield block
+
+
+def alike(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, read ahead, for those who put them together.
+
+    Raises
+    ------
+    DataError
+        The vectors of a block are of another dtype than those before it.
+    """
+    dtype: np.dtype[Any] | None = None
+    for block in read_ahead(blocks):
+        dtype = dtype or block.vectors.dtype
+        check_dtype(block.vectors, block.name, dtype)
+        yield block
+
+
+def check_dtype(vectors: FloatArray, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise DataError unless ``vectors``, of the file ``name``, are of the dtype of those before them."""
+    if vectors.dtype != dtype:
+        raise DataError(f"{name}: its vectors are {vectors.dtype}, those before it {dtype}; write all alike")
 
 
 def table_blocks(

@@ -59,7 +59,6 @@ class JudgedQueries:
 class Whole:
     """What is known of a corpus of which only a sample is at hand."""
 
-    rows: int
     moments: Moments
     sha256: str
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smec.data.blocks import Block, Rows, Source, read_ahead, table_blocks
+from smec.data.blocks import Block, Rows, Source, alike, check_dtype, table_blocks
 from smec.data.columns import COLUMNS, check_schema, string_column, table_embeddings
 from smec.data.embeddings import Embeddings
-from smec.data.places import Location, opened
+from smec.data.places import Location, opened, reason
 from smec.data.readers import reading
-from smec.errors import DataError
+from smec.errors import DataError, OutputError
 from smec.vectors import BLOCK_ROWS, FloatArray
 
 READ_BUFFER = 1 << 20
@@ -37,7 +39,9 @@ def read(path: Path) -> Embeddings:
     Raises
     ------
     DataError
-        No Parquet or not all of it, a column is missing, or a row cannot be used.
+        No Parquet or not all of it, a column is missing, shards that differ, or a row cannot be used.
+    OutputError
+        There is no room for the temporary file.
     """
     shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if sum(map(_vector_bytes, shards)) > IN_MEMORY:
@@ -57,20 +61,27 @@ def _decoded(path: Path) -> Embeddings:
     places = {name: opened.schema.get_field_index(name) for name in COLUMNS if name in opened.schema.names}
     strings: dict[str, list[str]] = {name: [] for name in places if name != "vector"}
     dtype, width = np.dtype(np.float32), 0
-    with TemporaryFile() as file:
-        for block in read_ahead(opened.blocks):
-            if not width:
-                dtype, width = block.vectors.dtype, block.vectors.shape[1]
-            if block.vectors.dtype != dtype:
-                raise DataError(
-                    f"{block.name}: its vectors are {block.vectors.dtype}, those before it {dtype}"
-                )
+    with _temporary_file(path) as file:
+        for block in alike(opened.blocks):
+            dtype, width = block.vectors.dtype, block.vectors.shape[1]
             file.write(np.ascontiguousarray(block.vectors).data)
             for name, found in strings.items():
                 found += [text or "" for text in string_column(block.columns[places[name]], block.name, name)]
         file.flush()
         vectors: FloatArray = np.memmap(file, dtype, mode="r", shape=(opened.rows, width))
     return Embeddings(strings["id"], vectors, strings.get("text"), strings.get("title"), str(path))
+
+
+@contextmanager
+def _temporary_file(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        raise OutputError(
+            f"{path}: its vectors cannot be decoded into the folder for temporary files: {reason(error)}; "
+            "set TMPDIR to another"
+        ) from error
 
 
 def _file(path: Path) -> Embeddings:
@@ -87,6 +98,7 @@ def _joined(folder: Path) -> Embeddings:
         return shards[0]
     for shard in shards[1:]:
         _check_like(shard, shards[0])
+        check_dtype(shard.vectors, shard.name, shards[0].vectors.dtype)
     return Embeddings(
         ids=list(chain.from_iterable(shard.ids for shard in shards)),
         vectors=np.concatenate([shard.vectors for shard in shards]),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smec.data.blocks import Source, read_ahead
+from smec.data.blocks import Source, alike
 from smec.data.columns import string_column
 from smec.data.dataset import Dataset, Whole
 from smec.data.embeddings import Embeddings
@@ -82,12 +82,16 @@ def open_sample(
 
 
 def drawn_rows(total: int, always: IntArray, limit: int, seed: int) -> IntArray:
-    """``limit`` of ``total`` rows, ascending: those of ``always``, and others drawn with the seed."""
-    if total <= limit:
+    """``limit`` of ``total`` rows, ascending: those of ``always``, and others drawn with the seed.
+
+    More than ``limit`` where ``always``, which names no row twice, has more.
+    """
+    size = max(limit, len(always))
+    if total <= size:
         return np.arange(total)
     keys = _keys(seed, 0, total)
     keys[always] = _ALWAYS
-    return np.sort(np.argpartition(keys, limit - 1)[: max(limit, len(always))])
+    return np.sort(np.argpartition(keys, size - 1)[:size])
 
 
 def _keys(seed: int, first_row: int, count: int) -> NDArray[np.float64]:
@@ -127,13 +131,13 @@ def sampled(
     Raises
     ------
     DataError
-        A row cannot be used, or an id is twice in the sample.
+        A row cannot be used, the dtype changes midway, or an id is twice in the sample.
     """
     sample = _Reservoir(min(max(rows, len(always)), source.rows))
     moments: Moments | None = None
     digest: EmbeddingsHash | None = None
     place, row = source.schema.get_field_index("id"), 0
-    for block in read_ahead(source.blocks):
+    for block in alike(source.blocks):
         ids = string_column(block.columns[place], block.name, "id")
         vectors = check_vectors(block.vectors, block.name, ids=ids, first_row=block.first_row)
         moments = moments or Moments(vectors.shape[1])
@@ -148,7 +152,7 @@ def sampled(
             progress(row, source.rows)
     if moments is None or digest is None:
         raise DataError(f"{name}: holds no vectors (0 rows)")
-    return sample.embeddings(name), Whole(row, moments, digest.hexdigest())
+    return sample.embeddings(name), Whole(moments, digest.hexdigest())
 
 
 class _Reservoir:

@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # OpenMP threads that spin while they wait make training several times slower on a busy machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint benchmark benchmark-quick clean
+.PHONY: help demo test test-integrations lint benchmark benchmark-quick clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,6 +16,9 @@ demo: $(VENV)/.train  ## train, compare and search on the data that comes with s
 
 test: lint  ## everything that must hold before a change lands
 	$(BIN)/python -m pytest
+
+test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones: large to install
+	$(BIN)/python -m pytest tests/integrations
 
 lint: $(VENV)/.dev  ## format, style, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -44,6 +47,10 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.train
+
+$(VENV)/.integrations: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[dev,integrations]'
+	touch $@ $(VENV)/.dev $(VENV)/.train
 
 $(VENV)/.benchmark: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[benchmark]'

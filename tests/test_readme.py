@@ -23,6 +23,7 @@ PAGES = (
     "docs/method.md",
     "docs/architecture.md",
     "docs/scale.md",
+    "docs/exports.md",
 )
 
 
@@ -77,7 +78,7 @@ def test_the_command_reference_is_that_of_the_commands() -> None:
 
 
 def test_links_within_the_project_lead_somewhere() -> None:
-    for page in (*PAGES, "CHANGELOG.md", "docs/benchmarks.md"):
+    for page in (*PAGES, "CHANGELOG.md", "docs/benchmarks.md", "docs/comparison.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"

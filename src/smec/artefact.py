@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ FORMAT_VERSION = 1
 TENSORS_FILE = "compressor.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
+FILES = (TENSORS_FILE, CONFIG_FILE, CARD_FILE)
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -220,6 +222,7 @@ def _read_manifest(path: Path) -> Manifest:
 def model_card(manifest: Manifest) -> str:
     """The README.md of the artefact, every number taken from the manifest."""
     lines = [
+        *_card_metadata(manifest),
         f"# smec compressor: {manifest.input_dim} → {', '.join(map(str, manifest.dims))} dims",
         "",
         f"Embeddings of: {manifest.source_model or 'not named by the trainer'}. "
@@ -238,6 +241,14 @@ def model_card(manifest: Manifest) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _card_metadata(manifest: Manifest) -> list[str]:
+    """What the Hugging Face Hub reads; a base model only where the source can be one of its repositories."""
+    source = manifest.source_model or ""
+    base = [f"base_model: {source}"] if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) else []
+    tags = [f"- {tag}" for tag in ("smec", "embeddings", "dimensionality-reduction", "retrieval")]
+    return ["---", "library_name: smec", "tags:", *tags, *base, "---", ""]
 
 
 def _card_table(manifest: Manifest) -> list[str]:

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smec import artefact
+from smec import artefact, attachment
 from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
+from smec.hub import OnHub
 from smec.vectors import (
     Float32Array,
     FloatArray,
@@ -24,6 +26,10 @@ from smec.vectors import (
     row_energy,
     usable,
 )
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from typing_extensions import Self
 
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
@@ -50,7 +56,7 @@ class Block:
     head_dim: int | None = None
 
 
-class Compressor:
+class Compressor(OnHub):
     """Small, unit-length vectors of several sizes from one artefact.
 
     Parameters
@@ -63,6 +69,8 @@ class Compressor:
     tensors : dict
         The named tensors as they are on disk.
     """
+
+    hub_files = artefact.FILES
 
     def __init__(self, blocks: Sequence[Block], manifest: Manifest, tensors: Tensors) -> None:
         self.manifest = manifest
@@ -217,7 +225,7 @@ class Compressor:
         )
 
     @classmethod
-    def load(cls, path: str | Path) -> Compressor:
+    def load(cls, path: str | Path) -> Self:
         """Read an artefact folder.
 
         Raises
@@ -233,6 +241,22 @@ class Compressor:
         compressor = cls(blocks, manifest, tensors)
         compressor.name = f"smec:{path}"
         return compressor
+
+    def attach(self, model: SentenceTransformer, dim: int | None = None) -> SentenceTransformer:
+        """The embedding model with small output of a served size (the largest by default).
+
+        ``model`` itself is not changed. ``truncate_dim`` may be set to sizes of the same block; the library
+        does not bring them to unit length again unless ``encode`` is told ``normalize_embeddings=True``.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not served, or the model's vectors are not D wide.
+        MissingExtraError
+            ``pip install 'smec[sentence-transformers]'``.
+        """
+        width = served(dim, self.dims, self.name)
+        return attachment.attach(model, self._blocks[width].matrix[:, :width])
 
     @classmethod
     def assemble(

@@ -18,7 +18,10 @@ from smec.errors import ConfigError
 from smec.evaluation import evaluate
 from smec.vectors import FloatArray
 
-COMMANDS = ("demo", "train", "extend", "calibrate", "compress", "evaluate", "report", "inspect", "verify")
+COMMANDS = (
+    *("demo", "train", "extend", "calibrate", "compress", "export"),
+    *("evaluate", "report", "inspect", "verify"),
+)
 
 
 def run(*arguments: object) -> Result:

@@ -14,6 +14,7 @@ from smec.cli.calibrate import calibrate
 from smec.cli.compress import compress
 from smec.cli.demo import demo
 from smec.cli.evaluate import evaluate
+from smec.cli.export import export
 from smec.cli.extend import extend
 from smec.cli.inspect import inspect
 from smec.cli.report import report
@@ -84,7 +85,7 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, calibrate, compress, evaluate, report, inspect, verify):
+for _command in (demo, train, extend, calibrate, compress, export, evaluate, report, inspect, verify):
     app.command()(_command)
 
 

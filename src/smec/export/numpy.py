@@ -1,0 +1,76 @@
+"""To numpy: arrays, and a module of a few lines beside them that needs nothing of smec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smec.export.order import Order
+from smec.export.packing import Packing, packing
+
+ARRAYS_FILE = "arrays.npz"
+MODULE_FILE = "encode.py"
+
+HEAD = '''\
+"""Made by smec {version}; needs nothing of it.
+
+{words}
+- rows with NaN, Inf or only zeros are not refused
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+with np.load(Path(__file__).with_name("{file}")) as file:
+    arrays = dict(file)
+
+
+'''
+FLOATS = """\
+def encode(vectors, dim={dim}):  # or dim = {others}
+    small = np.asarray(vectors, dtype=np.float32) @ arrays["matrix"][:, :dim]
+    return {result}
+"""
+WHOLE = FLOATS.replace("vectors, dim={dim}):  # or dim = {others}", "vectors):").replace("[:, :dim]", "")
+UNIT = "small / np.linalg.norm(small, axis=1, keepdims=True)"
+CODES = """\
+def encode(vectors):
+    small = np.asarray(vectors, dtype=np.float32) @ arrays["matrix"]
+    small /= np.linalg.norm(small, axis=1, keepdims=True)
+{lines}
+"""
+
+
+def write(order: Order, output: Path) -> None:
+    """Write ``arrays.npz`` and ``encode.py`` into a folder."""
+    packed = packing(order, "numpy")
+    arrays: dict[str, Any] = {"matrix": order.matrix} | ({} if packed is None else packed.arrays())
+    np.savez(output / ARRAYS_FILE, **arrays)
+    head = HEAD.format(words=order.as_list(), version=order.stamp()["smec_version"], file=ARRAYS_FILE)
+    (output / MODULE_FILE).write_text(head + _function(order, packed), encoding="utf-8")
+
+
+def _function(order: Order, packed: Packing | None) -> str:
+    if packed is not None:
+        return CODES.format(lines="\n".join(f"    {line}" for line in _packing_lines(packed)))
+    if order.codec != "float32":
+        return WHOLE.format(result=f"({UNIT}).astype(np.{order.codec})")
+    others = ", ".join(map(str, order.prefixes[1:]))
+    return (FLOATS if others else WHOLE).format(dim=order.dim, others=others, result=UNIT)
+
+
+def _packing_lines(packed: Packing) -> list[str]:
+    turned = ['small = small @ arrays["rotation"]'] if packed.rotation is not None else []
+    if packed.span is None:
+        return [*turned, 'return np.packbits(small > arrays["low"], axis=1, bitorder="little")']
+    steps = f'np.clip((small - arrays["low"]) / arrays["span"], 0, 1) * np.float32({packed.steps})'
+    if packed.per_byte == 1:
+        return [*turned, f"return ({steps}).astype(np.uint8)"]
+    return [
+        *turned,
+        f"levels = ({steps}).astype(np.uint8)",
+        f"return levels[:, ::2] + levels[:, 1::2] * np.uint8({packed.steps + 1})",
+    ]

@@ -24,6 +24,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/scale.md",
     "docs/exports.md",
+    "docs/encoders.md",
 )
 
 

@@ -9,6 +9,7 @@
     ├── OutputError          an output exists already or cannot be written
     ├── GateError            --strict: a size fell back to a baseline
     ├── PeerError            another process of the same training failed
+    ├── EncoderError         a text encoder cannot be reached, refuses, or answers what cannot be used
     └── MissingExtraError    an optional dependency is not installed (also an ImportError)
 
 Messages are one line: what was wrong, where, and what to do about it. The command line
@@ -44,6 +45,10 @@ class GateError(SmecError):
     """Under ``--strict``: at least one size was not better than its baselines."""
 
     exit_code = 3
+
+
+class EncoderError(SmecError):
+    """A text encoder cannot be reached, refuses, or answers with what cannot be used."""
 
 
 class IncompleteError(SmecError):

@@ -13,6 +13,7 @@ from smec import __version__
 from smec.cli.calibrate import calibrate
 from smec.cli.compress import compress
 from smec.cli.demo import demo
+from smec.cli.embed import embed
 from smec.cli.evaluate import evaluate
 from smec.cli.export import export
 from smec.cli.extend import extend
@@ -23,7 +24,11 @@ from smec.cli.verify import verify
 from smec.errors import PeerError, SmecError
 
 INTERRUPTED = 130
-HINTS = {"train": "; continue with --resume", "compress": "; a folder of shards continues with --resume"}
+HINTS = {
+    "train": "; continue with --resume",
+    "compress": "; a folder of shards continues with --resume",
+    "embed": "; the same command goes on where it stopped",
+}
 
 
 class _Program(TyperGroup):
@@ -85,7 +90,19 @@ def _smec(
     """
 
 
-for _command in (demo, train, extend, calibrate, compress, export, evaluate, report, inspect, verify):
+for _command in (
+    demo,
+    embed,
+    train,
+    extend,
+    calibrate,
+    compress,
+    export,
+    evaluate,
+    report,
+    inspect,
+    verify,
+):
     app.command()(_command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ def read(path: Path) -> Embeddings:
     if not vectors_path.exists():
         raise DataError(f"{path}: its vectors are missing; write them to {vectors_path.name} beside it")
     vectors = mapped(vectors_path)
-    with reading(path, "JSON lines"), path.open(encoding="utf-8-sig") as lines:
-        records = [_record(line, f"{path}: line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    records = [record for _, record in text_records(path)]
     if len(records) != len(vectors):
         raise DataError(f"{path}: {len(records)} lines for the {len(vectors)} vectors in {vectors_path.name}")
     return Embeddings(
@@ -38,6 +38,20 @@ def read(path: Path) -> Embeddings:
         titles=_strings(records, "title"),
         name=str(path),
     )
+
+
+def text_records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and ``_id``, ``text``, ``title`` (those that it has) of every line, one at a time.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or a line is not a JSON object with an ``_id``.
+    """
+    with reading(path, "JSON lines"), path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, _record(line, f"{path}: line {number}")
 
 
 def _record(line: str, where: str) -> dict[str, str]:

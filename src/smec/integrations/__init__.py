@@ -1,0 +1,1 @@
+"""smec inside other libraries: one module for each, which needs the extra of its name."""

@@ -1,0 +1,1 @@
+"""Tests that need other projects installed: `make test-integrations`."""

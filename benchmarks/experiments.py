@@ -10,6 +10,7 @@ from benchmarks import (
     ablations,
     beyond_memory,
     continuation,
+    databases,
     dimension_choice,
     equal_bytes,
     gradients,
@@ -82,6 +83,7 @@ EXPERIMENTS = cast(
         speed,
         scale,
         beyond_memory,
+        databases,
         tuning,
     ),
 )

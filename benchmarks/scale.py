@@ -44,7 +44,7 @@ def measure(laboratory: Laboratory, plan: Plan) -> Document:
         folder = Path(place)
         model, npy = folder / "model", folder / "million.npy"
         sample = _write_npy(npy, ROWS)
-        _model(sample).save(model)
+        model_of(sample, DIM).save(model)
         table_ = folder / "table.parquet"
         _write_parquet(table_, npy, ROWS // 4)
         return {
@@ -98,11 +98,12 @@ def _write_parquet(file: Path, npy: Path, rows: int) -> None:
             writer.write_batch(pa.record_batch([ids, column], names=["id", "vector"]))
 
 
-def _model(sample: FloatArray) -> Compressor:
-    matrix = np.ascontiguousarray(principal_axes(moments_of(sample).second)[:, :DIM], dtype=np.float32)
+def model_of(sample: FloatArray, dim: int) -> Compressor:
+    """PCA of a sample as a compressor of one size."""
+    matrix = np.ascontiguousarray(principal_axes(moments_of(sample).second)[:, :dim], dtype=np.float32)
     manifest = {"smec_version": "0", "preset": "default", "supervised": False, "training": {}, "data": {}}
     return Compressor.assemble(
-        [Block(matrix, (DIM,), "smec")], {**manifest, "libraries": {}}, sample[:3], sample.mean(axis=0)
+        [Block(matrix, (dim,), "smec")], {**manifest, "libraries": {}}, sample[:3], sample.mean(axis=0)
     )
 
 

@@ -25,6 +25,7 @@ PAGES = (
     "docs/scale.md",
     "docs/exports.md",
     "docs/encoders.md",
+    "docs/databases.md",
 )
 
 
@@ -58,7 +59,7 @@ def test_every_command_in_the_pages_exists_with_its_options() -> None:
     known = commands()
     assert len(calls) >= len(known)
     for call in calls:
-        _, name, *words = shlex.split(call, comments=True)
+        _, name, *words = shlex.split(re.sub(r"\s#.*", "", call))  # not within the URL of a collection
         options = {option for parameter in known[name].params for option in parameter.opts}
         assert {word for word in words if word.startswith("-")} <= options, call
 

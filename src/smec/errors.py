@@ -7,6 +7,7 @@
     ├── ConfigError          an argument or a configuration makes no sense
     ├── ArtefactError        a compressor folder is missing, foreign, damaged or too new
     ├── OutputError          an output exists already or cannot be written
+    ├── DatabaseError        a vector database cannot be reached, or refuses
     ├── GateError            --strict: a size fell back to a baseline
     ├── PeerError            another process of the same training failed
     ├── EncoderError         a text encoder cannot be reached, refuses, or answers what cannot be used
@@ -39,6 +40,10 @@ class ArtefactError(SmecError):
 
 class OutputError(SmecError):
     """An output exists already, or could not be written."""
+
+
+class DatabaseError(SmecError):
+    """A vector database cannot be reached, was lost on the way, or refuses."""
 
 
 class GateError(SmecError):

@@ -19,7 +19,7 @@ from smec.evaluation import evaluate
 from smec.vectors import FloatArray
 
 COMMANDS = (
-    *("demo", "train", "extend", "calibrate", "compress", "export"),
+    *("demo", "embed", "train", "extend", "calibrate", "compress", "export", "migrate"),
     *("evaluate", "report", "inspect", "verify"),
 )
 

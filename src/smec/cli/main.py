@@ -18,6 +18,7 @@ from smec.cli.evaluate import evaluate
 from smec.cli.export import export
 from smec.cli.extend import extend
 from smec.cli.inspect import inspect
+from smec.cli.migrate import migrate
 from smec.cli.report import report
 from smec.cli.train import train
 from smec.cli.verify import verify
@@ -28,6 +29,7 @@ HINTS = {
     "train": "; continue with --resume",
     "compress": "; a folder of shards continues with --resume",
     "embed": "; the same command goes on where it stopped",
+    "migrate": "; continue with --resume",
 }
 
 
@@ -98,6 +100,7 @@ for _command in (
     calibrate,
     compress,
     export,
+    migrate,
     evaluate,
     report,
     inspect,

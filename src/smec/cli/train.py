@@ -12,7 +12,6 @@ import typer
 from smec.cli.options import (
     AsJson,
     ConfigFile,
-    DatasetFolder,
     Force,
     Output,
     Seed,
@@ -21,14 +20,25 @@ from smec.cli.options import (
     parse_dims,
 )
 from smec.cli.tables import print_outcome, unmet
-from smec.errors import GateError
+from smec.databases import is_url
+from smec.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
     from smec.compressor import Compressor
+    from smec.config import TrainConfig
+    from smec.data import Dataset
+    from smec.data.sample import OnRows
 
 
 def train(
-    dataset: DatasetFolder,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="Dataset folder: corpus.parquet (or .npy, .arrow, .jsonl, ...), and where there are any "
+            "queries.* and qrels/*.tsv. Or the URL of a collection, as for smec migrate.",
+            metavar="DATASET",
+        ),
+    ],
     output: Output,
     dims: Annotated[
         str | None, typer.Option(help="Sizes to serve, descending: 384,192,96. Default: D/2 to D/32.")
@@ -39,6 +49,10 @@ def train(
     unsupervised: Annotated[
         bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
     ] = False,
+    queries: Annotated[
+        Path | None,
+        typer.Option(help="With a URL: folder of queries.* and qrels/train.tsv. Default: those of DATASET."),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +84,7 @@ def train(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a compressor on the embeddings of a dataset folder.
+    """Train a compressor on the embeddings of a dataset folder or of a database.
 
     Uses the judgements in qrels/train.tsv; part of the train queries is held out, and every size
     that is not better than PCA and truncation on them falls back to the better of the two.
@@ -98,7 +112,7 @@ def train(
         )
         with training_progress(silent=not execution.processes.first) as shown:
             compressor = fit(
-                dataset,
+                _opened(dataset, queries, settings, shown.reading),
                 config=settings,
                 checkpoint=checkpoint_folder(output),
                 resume=resume,
@@ -111,10 +125,31 @@ def train(
         seconds = time.monotonic() - began
         finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
     if not as_json:
+        choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
+        if is_url(dataset):
+            small = compressor.dims[-1] if choice is None else choice.chosen.dim
+            typer.echo(f"next:  smec migrate '{dataset}' TARGET --model {output} --dim {small}{coded}")
+            return
+        size = "" if choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")
-        size = "" if compressor.manifest.choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
+
+
+def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset | Path:
+    """The corpus of a collection; a folder as it is."""
+    if not is_url(dataset):
+        if queries is not None:
+            raise ConfigError("--queries is for a collection's URL; a dataset folder holds its own")
+        return Path(dataset)
+    from smec.databases.training import open_corpus
+
+    if settings.supervised and queries is None:
+        raise ConfigError(
+            "a collection holds no judgements: train with --unsupervised, or name a folder of queries.* and "
+            "qrels/train.tsv with --queries"
+        )
+    return open_corpus(dataset, settings.pool, queries=queries, seed=settings.seed, progress=reading)
 
 
 def checkpoint_folder(output: Path) -> Path:

@@ -1,0 +1,66 @@
+"""Where a collection is: ``scheme://LOCATION#COLLECTION?OPTIONS``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from smec.errors import ConfigError
+
+OPTIONS = ("vector", "id")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URL, taken apart.
+
+    Parameters
+    ----------
+    scheme : str
+    location : str
+        What stands between ``scheme://`` and ``#``: a path, a host or the rest of a DSN.
+    collection : str
+    vector, id : str, optional
+        Names of the columns to use.
+    """
+
+    scheme: str
+    location: str
+    collection: str
+    vector: str | None = None
+    id: str | None = None
+
+    def __str__(self) -> str:
+        """Without what may be a password: messages and stamps show it."""
+        location = re.sub(r"^([^/@:]*):[^/]*@", r"\1@", self.location)
+        location = re.sub(r"(password=)[^&]*", r"\1...", location)
+        return f"{self.scheme}://{location}#{self.collection}"
+
+
+def parse(url: str) -> Address:
+    """Take a URL apart.
+
+    Raises
+    ------
+    ConfigError
+        It has no ``scheme://``, location or ``#collection``, or options that do not exist.
+    """
+    scheme, _, rest = url.partition("://")
+    location, _, named = rest.partition("#")
+    collection, _, query = named.partition("?")
+    # "postgres://" is the other spelling that PostgreSQL itself takes.
+    address = Address("postgresql" if scheme == "postgres" else scheme, location, collection)
+    if not (rest and location and collection):
+        raise ConfigError(
+            f"{address if rest else url}: not a collection; write DATABASE://LOCATION#COLLECTION, as in "
+            "lancedb:///data/lance#documents"
+        )
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        raise ConfigError(
+            f"{address}: option {unknown[0]!r} is unknown; after the collection may follow "
+            f"?{'&'.join(f'{name}=COLUMN' for name in OPTIONS)}"
+        )
+    return Address(address.scheme, location, collection, options.get("vector"), options.get("id"))

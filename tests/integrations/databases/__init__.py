@@ -1,0 +1,1 @@
+"""Vector databases, each a real one."""

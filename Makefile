@@ -15,7 +15,10 @@ demo: $(VENV)/.train  ## train, compare and search on the data that comes with s
 	$(BIN)/smec demo
 
 test: lint  ## everything that must hold before a change lands
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/integrations
+
+test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones
+	$(BIN)/python -m pytest tests/integrations
 
 test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones: large to install
 	$(BIN)/python -m pytest tests/integrations

@@ -126,6 +126,8 @@ class Manifest(_Record):
     blocks: tuple[BlockRecord, ...]
     codecs: tuple[CodecRecord, ...] = ()
     canary_ids: tuple[str, ...] = ()
+    canary_texts: tuple[str, ...] = ()
+    """What was embedded into the canaries' vectors, where the user chose to keep it (`smec canaries`)."""
     preset: str
     supervised: bool
     training: dict[str, Any]

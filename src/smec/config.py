@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -213,7 +214,7 @@ def build_config(
     ConfigError
         An unknown preset or field, a value out of range, or an unreadable file.
     """
-    document = _read(Path(file)) if file is not None else {}
+    document = read_document(Path(file)) if file is not None else {}
     preset = preset or document.get("preset", "default")
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is unknown; there are {', '.join(PRESETS)}")
@@ -224,7 +225,7 @@ def build_config(
     layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset], document, given, top]
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged = _overlay(merged, layer)
+        merged = overlay(merged, layer)
     return parsed(TrainConfig, merged, "configuration")
 
 
@@ -241,7 +242,8 @@ def parsed(kind: type[Settings], document: Any, where: str) -> Settings:
         raise ConfigError(f"{where}: {field}: {first['msg']}") from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_document(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; ConfigError when there is none."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -253,9 +255,10 @@ def _read(file: Path) -> dict[str, Any]:
     return document
 
 
-def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the fields of ``top``; objects in both are merged."""
     merged = dict(base)
     for name, value in top.items():
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _overlay(merged[name], value) if both else value
+        merged[name] = overlay(merged[name], value) if both else value
     return merged

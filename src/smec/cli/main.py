@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from smec import __version__
 from smec.cli.calibrate import calibrate
+from smec.cli.canaries import canaries
 from smec.cli.compress import compress
 from smec.cli.demo import demo
 from smec.cli.embed import embed
@@ -20,6 +21,7 @@ from smec.cli.extend import extend
 from smec.cli.inspect import inspect
 from smec.cli.migrate import migrate
 from smec.cli.report import report
+from smec.cli.serve import serve
 from smec.cli.train import train
 from smec.cli.verify import verify
 from smec.errors import PeerError, SmecError
@@ -101,10 +103,12 @@ for _command in (
     compress,
     export,
     migrate,
+    serve,
     evaluate,
     report,
     inspect,
     verify,
+    canaries,
 ):
     app.command()(_command)
 

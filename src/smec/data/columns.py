@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,18 +17,18 @@ COLUMNS = ("id", "vector", "text", "title")
 REQUIRED = COLUMNS[:2]
 
 
-def check_schema(schema: pa.Schema, name: str) -> list[str]:
+def check_schema(schema: pa.Schema, name: str, required: Sequence[str] = REQUIRED) -> list[str]:
     """Return those of `COLUMNS` that the schema has.
 
     Raises
     ------
     DataError
-        ``id`` or ``vector`` is missing, one of `COLUMNS` is there twice, or ``vector`` holds
+        A required one is missing, one of `COLUMNS` is there twice, or ``vector`` holds
         no lists of floats.
     """
     for column in COLUMNS:
         count = schema.names.count(column)
-        if count > 1 or (count == 0 and column in REQUIRED):
+        if count > 1 or (count == 0 and column in required):
             columns = ", ".join(schema.names) or "none"
             raise DataError(f"{name}: needs one column {column!r}, has {count}; its columns are {columns}")
     kind = schema.field("vector").type

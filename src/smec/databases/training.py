@@ -86,10 +86,9 @@ def open_corpus(
         corpus, whole = sampled(
             source, url.partition("#")[2], rows, always=judged, seed=seed, progress=progress
         )
-        if whole.moments.rows != source.rows:
+        if (came := whole.moments.rows) != source.rows:
             raise DataError(
-                f"{corpus.name}: {whole.moments.rows:,} rows came, but there were {source.rows:,}; did it change "
-                "meanwhile?"
+                f"{corpus.name}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
             )
     name = url.partition("#")[2].partition("?")[0]
     return Dataset(corpus, asked, qrels, name, qrels_files=files, whole=whole)

@@ -1,1 +1,1 @@
-"""Tests with other projects: encoders."""
+"""Text encoders and what holds them, the real ones."""

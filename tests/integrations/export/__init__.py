@@ -1,1 +1,1 @@
-"""Tests with other projects: export."""
+"""What is written for other software, read by that software."""

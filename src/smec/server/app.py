@@ -1,0 +1,146 @@
+"""The web application: its paths, its OpenAPI description, and the life of what serves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from smec import __version__
+from smec.server.description import PARAMETERS, REASONS, answers, body, known, page, secured
+from smec.server.refusals import JSON, Refusal
+from smec.server.service import Handler, Service
+from smec.server.settings import ServerSettings
+from smec.server.vectors_wire import ARROW, CompressRequest, CompressResponse
+from smec.server.wire import EmbeddingResponse, ModelCard, ModelList
+
+ARROW_BODY = {"schema": {"type": "string", "format": "binary"}}
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """The application of one server; its `Service` is ``app.state.service``.
+
+    Raises
+    ------
+    ArtefactError, ConfigError
+        A compressor, a key or certificates cannot be used.
+    """
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        service.models.start()
+        yield
+        await service.close()
+
+    app = FastAPI(
+        title="smec serve",
+        version=__version__,
+        description="Embeddings of an OpenAI-compatible API, made smaller.",
+        lifespan=life,
+        openapi_url=None,  # served below, behind the tokens like everything else
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+
+    def add(method: str, path: str, handler: Handler, summary: str, **description: Any) -> None:
+        async def endpoint(request: Request) -> Response:
+            return await answer(request)
+
+        answer = service.counted(path, handler)
+        app.add_api_route(
+            path, endpoint, methods=[method], summary=summary, response_model=None, **description
+        )
+
+    add(
+        "POST",
+        "/v1/embeddings",
+        service.embeddings,
+        "Embed texts, as small vectors.",
+        responses=answers(EmbeddingResponse, 400, 401, 404, 408, 413, 429, 502, 503, 504),
+        openapi_extra=body({JSON: {"schema": known(service.request_type, service.models)}}),
+    )
+    add(
+        "POST",
+        "/v1/compress",
+        service.compress,
+        "Make vectors small.",
+        responses=answers(CompressResponse, 400, 401, 404, 408, 413, 429, also={ARROW: ARROW_BODY}),
+        openapi_extra=body({JSON: {"schema": known(CompressRequest, service.models)}, ARROW: ARROW_BODY})
+        | {"parameters": PARAMETERS},
+    )
+    add(
+        "GET",
+        "/v1/models",
+        service.list_models,
+        "The served models and their sizes.",
+        responses=answers(ModelList, 401, 429),
+    )
+    add(
+        "GET",
+        "/v1/models/{name:path}",
+        service.one_model,
+        "One served model.",
+        responses=answers(ModelCard, 401, 404, 429),
+        openapi_extra={
+            "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
+        },
+    )
+    add("GET", "/healthz", service.health, "The process answers.")
+    add(
+        "GET",
+        "/readyz",
+        service.ready,
+        "Whether requests are served.",
+        responses={503: {"description": "Not ready"}},
+    )
+    add("GET", "/metrics", service.metrics_page, "Prometheus metrics.", responses=answers(None, 401))
+
+    async def document(request: Request) -> Response:
+        service.check(request)
+        return JSONResponse(app.openapi())
+
+    async def reading(request: Request) -> Response:
+        service.check(request)
+        return HTMLResponse(page(app.openapi()))
+
+    add("GET", "/openapi.json", document, "This description.", responses=answers(None, 401))
+    add("GET", "/docs", reading, "This description, as a page.", responses=answers(None, 401))
+    described = app.openapi()  # which FastAPI makes once and keeps
+    if settings.tokens:
+        secured(described)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        said = REASONS[405] if status == 405 else f"there is nothing at {request.url.path}"
+        headers = getattr(error, "headers", None) or {}
+        response = Refusal(status, said, code="unknown_url").response()
+        response.headers.update(headers)
+        return response
+
+    app.add_exception_handler(HTTPException, refused)
+    app.add_middleware(_Closing, service=service)
+    return app
+
+
+class _Closing:
+    """While the server drains, every answer tells its client to come back on another connection."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._service.draining:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, closing)

@@ -1,0 +1,232 @@
+"""The client of the embeddings API behind the server: bounded, patient only where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic_core import from_json, to_json
+
+from smec import __version__
+from smec.errors import ConfigError
+from smec.server.metrics import Metrics
+from smec.server.refusals import Refusal
+from smec.server.replies import Embedded, invalid, most_bytes, read_reply
+from smec.server.settings import UpstreamSettings
+from smec.server.wire import Inputs
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds; each pause is a random share of the double of the one before."""
+
+THE_CLIENTS_FAULT = (400, 404, 413, 422)
+"""Statuses that say that the input is at fault, whose message the client gets."""
+
+
+class _Failure(Exception):
+    """One try that failed; another one may be made where ``again`` is set."""
+
+    def __init__(self, refusal: Refusal, kind: str, *, again: bool) -> None:
+        super().__init__(kind)
+        self.refusal = refusal
+        self.kind = kind
+        self.again = again
+
+
+class Upstream:
+    """Asks one API for embeddings.
+
+    Parameters
+    ----------
+    settings : UpstreamSettings
+    metrics : Metrics
+
+    Raises
+    ------
+    ConfigError
+        The key or the certificates cannot be read.
+    """
+
+    def __init__(self, settings: UpstreamSettings, metrics: Metrics) -> None:
+        self.settings = settings
+        self._metrics = metrics
+        self._secret = settings.secret()
+        self._places = asyncio.Semaphore(settings.connections)
+        self._url = httpx.URL(f"{settings.url}/embeddings")
+        self._headers = httpx.Headers(
+            {
+                "Host": self._url.netloc.decode("ascii"),
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"smec/{__version__}",
+            }
+        )
+        if self._secret is not None:
+            self._headers["Authorization"] = f"Bearer {self._secret}"
+        self._ssl = ssl.create_default_context() if settings.ca_file is None else _trusted(settings.ca_file)
+        self._idle: list[httpx.AsyncHTTPTransport] = []
+
+    async def embed(
+        self, model: str, inputs: Inputs, width: int, forwarded: Mapping[str, Any] | None = None
+    ) -> Embedded:
+        """Embed texts or token lists.
+
+        Parameters
+        ----------
+        model : str
+            What the upstream calls it.
+        inputs : list of n str or n lists of int
+        width : int
+            D, which its vectors must have.
+        forwarded : mapping, optional
+            Further fields of the request.
+
+        Returns
+        -------
+        Embedded
+            Vectors of shape (n, D).
+
+        Raises
+        ------
+        Refusal
+            It does not answer, answers with an error, or with what cannot be used.
+        """
+        body = {"model": model, "input": inputs, "encoding_format": self.settings.encoding}
+        content = to_json({**(forwarded or {}), **body})
+        async with self._places, self._transport() as transport:
+            for tries_left in range(self.settings.retries, -1, -1):
+                began = time.perf_counter()
+                try:
+                    reply = await self._try(transport, content, most_bytes(len(inputs), width))
+                    embedded = read_reply(reply, len(inputs), width)
+                except _Failure as failure:
+                    self._metrics.upstream_errors.labels(failure.kind).inc()
+                    if not (failure.again and tries_left):
+                        raise failure.refusal from None
+                    pause = self._pause(self.settings.retries - tries_left, failure.refusal.retry_after)
+                except Refusal:
+                    self._metrics.upstream_errors.labels("invalid").inc()
+                    raise
+                else:
+                    self._metrics.upstream_seconds.observe(time.perf_counter() - began)
+                    return embedded
+                self._metrics.upstream_retries.inc()
+                await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """A connection of its own for a request, used again by later ones.
+
+        httpx's transports without its client and its pool: there is nothing to redirect, no variable of the
+        environment that names a proxy, and no search through all connections for every request.
+        """
+        if self._idle:
+            transport = self._idle.pop()
+        else:
+            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+            transport = httpx.AsyncHTTPTransport(verify=self._ssl, limits=limits, trust_env=False)
+        try:
+            yield transport
+        finally:
+            self._idle.append(transport)
+
+    async def _try(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
+        try:
+            return await asyncio.wait_for(self._ask(transport, content, most), self.settings.seconds)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            refusal = _refusal(502, "the upstream cannot be reached", "upstream_unreachable")
+            raise _Failure(refusal, "connect", again=True) from error
+        except (asyncio.TimeoutError, httpx.TimeoutException) as error:
+            message = f"the upstream did not answer within {self.settings.seconds:g} s"
+            raise _Failure(_refusal(504, message, "upstream_timeout"), "timeout", again=False) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            refusal = _refusal(502, "the upstream cut the connection", "upstream_cut")
+            raise _Failure(refusal, "cut", again=True) from error
+
+    async def _ask(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
+        timeout = {"connect": self.settings.connect_seconds}  # of the rest, `_try` has the time
+        request = httpx.Request(
+            "POST", self._url, headers=self._headers, content=content, extensions={"timeout": timeout}
+        )
+        response = await transport.handle_async_request(request)
+        received = bytearray()
+        try:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise invalid("it is compressed, which was not asked for")
+            async for part in response.aiter_raw():
+                received += part
+                if len(received) > most:
+                    raise invalid(f"it is longer than {most} bytes")
+        finally:
+            await response.aclose()
+        body = bytes(received)
+        if response.status_code != 200:
+            raise self._error(response, body)
+        return body
+
+    def _error(self, response: httpx.Response, body: bytes) -> _Failure:
+        status = response.status_code
+        if status == 429:
+            refusal = _refusal(429, "the upstream's rate limit is reached", "upstream_rate_limit")
+            refusal.kind = "rate_limit_error"
+            refusal.retry_after = _seconds(response.headers.get("retry-after"))
+            return _Failure(refusal, "429", again=True)
+        if status in THE_CLIENTS_FAULT:
+            said = self._message(body)
+            message = f"the upstream refused the request with {status}" + (f": {said}" if said else "")
+            code = "upstream_refused"
+            return _Failure(Refusal(400, message, code=code, param=None), f"{status}", again=False)
+        if status in (401, 403):
+            # Not its message: it may quote the key.
+            refusal = _refusal(502, "the upstream refused this server's key", "upstream_authentication")
+            return _Failure(refusal, f"{status}", again=False)
+        refusal = _refusal(502, f"the upstream answered with status {status}", "upstream_failed")
+        return _Failure(refusal, f"{status}", again=status >= 500)
+
+    def _message(self, body: bytes) -> str:
+        try:
+            document = from_json(body)
+        except ValueError:
+            return ""
+        error = document.get("error", document) if isinstance(document, dict) else None
+        said = error.get("message") if isinstance(error, dict) else error
+        if not isinstance(said, str):
+            return ""
+        return (said if self._secret is None else said.replace(self._secret, "***"))[:500]
+
+    def _pause(self, tries: int, asked: float | None) -> float:
+        longest = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
+        # What it asks for is a least time; the random part comes on top, or all would return together.
+        return min(asked or 0.0, LONGEST_PAUSE) + random.uniform(0, longest)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        for transport in self._idle:
+            await transport.aclose()
+
+
+def _trusted(file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"upstream.ca_file: {file}: holds no certificates") from error
+
+
+def _refusal(status: int, message: str, code: str) -> Refusal:
+    return Refusal(status, message, kind="upstream_error", code=code)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text or ""))
+    except ValueError:  # a date, or none: the random pause is enough
+        return None

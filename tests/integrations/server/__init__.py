@@ -1,0 +1,1 @@
+"""Clients of a server, real ones, and requests by the thousand."""

@@ -15,12 +15,9 @@ demo: $(VENV)/.train  ## train, compare and search on the data that comes with s
 	$(BIN)/smec demo
 
 test: lint  ## everything that must hold before a change lands
-	$(BIN)/python -m pytest --ignore=tests/integrations
+	$(BIN)/python -m pytest
 
-test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones
-	$(BIN)/python -m pytest tests/integrations
-
-test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones: large to install
+test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones; some gigabytes to install
 	$(BIN)/python -m pytest tests/integrations
 
 lint: $(VENV)/.dev  ## format, style, types and the direction of imports

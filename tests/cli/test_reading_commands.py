@@ -19,8 +19,8 @@ from smec.evaluation import evaluate
 from smec.vectors import FloatArray
 
 COMMANDS = (
-    *("demo", "embed", "train", "extend", "calibrate", "compress", "export", "migrate"),
-    *("evaluate", "report", "inspect", "verify"),
+    *("demo", "embed", "train", "extend", "calibrate", "compress", "export", "migrate", "serve"),
+    *("evaluate", "report", "inspect", "verify", "canaries"),
 )
 
 

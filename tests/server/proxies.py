@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recorded_upstream import RecordedUpstream, recorded, serving
 
+from server.recorded_upstream import RecordedUpstream, recorded, serving
 from smec.baselines.pca import fit_pca
 from smec.compressor import Block, Compressor
 from smec.config import parsed

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from proxies import compressor
-from recorded_upstream import recorded
 from typer.testing import CliRunner
 
+from server.proxies import compressor
+from server.recorded_upstream import recorded
 from smec.calibration import calibrate
 from smec.canaries import with_canary_texts
 from smec.cli.main import app

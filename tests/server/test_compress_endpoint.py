@@ -9,13 +9,12 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-from fixtures import http, upstream, url
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from proxies import NAME, compressor
-from recorded_upstream import WIDTH, recorded
 
+from server.proxies import NAME, compressor
+from server.recorded_upstream import WIDTH, recorded
 from smec.errors import DataError
 from smec.server.vectors_wire import ARROW
 from smec.vectors import Float32Array

@@ -12,10 +12,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fixtures import http, upstream
-from proxies import DIMS, NAME, compressor, expected, proxy
-from recorded_upstream import WIDTH, RecordedUpstream, recorded_upstream, texts
 
+from server.proxies import DIMS, NAME, compressor, expected, proxy
+from server.recorded_upstream import WIDTH, RecordedUpstream, recorded_upstream, texts
 from smec.canaries import with_canary_texts
 from smec.compressor import Block, Compressor
 from smec.demo import demo_dataset

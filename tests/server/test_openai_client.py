@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import openai
 import pytest
-from fixtures import http, upstream, url
-from proxies import DIMS, NAME, expected
-from recorded_upstream import RecordedUpstream, texts, tokens_of
+
+from server.proxies import DIMS, NAME, expected
+from server.recorded_upstream import RecordedUpstream, texts, tokens_of
 
 
 @pytest.fixture(scope="module")

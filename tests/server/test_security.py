@@ -11,10 +11,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fixtures import http, upstream
-from proxies import NAME, expected, proxy
-from recorded_upstream import RecordedUpstream, texts
 
+from server.proxies import NAME, expected, proxy
+from server.recorded_upstream import RecordedUpstream, texts
 from smec.server.tokens import Bucket, new_token
 
 SECRET = "sk-upstream-secret"

@@ -19,11 +19,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fixtures import http, upstream
-from proxies import NAME, compressor, document, expected, proxy
-from recorded_upstream import RecordedUpstream, texts
 from typer.testing import CliRunner
 
+from server.proxies import NAME, compressor, document, expected, proxy
+from server.recorded_upstream import RecordedUpstream, texts
 from smec.cli.main import app
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from smec.cli.main import main; main()"]

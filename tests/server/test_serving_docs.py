@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from benchmarks.make_serving_docs import filled
-from fixtures import upstream, url
 from test_upstream_faults import LASTING
 
 from smec.server.settings import load_settings

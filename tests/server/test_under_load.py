@@ -13,10 +13,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from fixtures import upstream, url
-from proxies import DIMS, NAME, compressor, expected, proxy
-from recorded_upstream import RecordedUpstream, texts
 
+from server.proxies import DIMS, NAME, compressor, expected, proxy
+from server.recorded_upstream import RecordedUpstream, texts
 from smec.errors import DataError
 from smec.server.batching import Batcher
 from smec.server.metrics import Metrics

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fixtures import http, upstream
-from proxies import NAME, expected, proxy
-from recorded_upstream import RecordedUpstream, texts
+
+from server.proxies import NAME, expected, proxy
+from server.recorded_upstream import RecordedUpstream, texts
 
 IMPATIENT = {"upstream": {"seconds": 0.5, "retries": 2}, "limits": {"request_seconds": 5}}
 

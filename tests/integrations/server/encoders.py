@@ -10,12 +10,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from recorded_upstream import WIDTH, RecordedUpstream, running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from server.recorded_upstream import WIDTH, RecordedUpstream, running
 from smec.vectors import Float32Array
 
 Embed = Callable[[list[Any]], Float32Array]

@@ -15,10 +15,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from proxies import DIMS, NAME, compressor, proxy
 from schemathesis.checks import CHECKS, load_all_checks
 
 from integrations.server.encoders import embedded_by_hash, encoder_upstream
+from server.proxies import DIMS, NAME, compressor, proxy
 from smec.server.service import Service
 from smec.server.vectors_wire import ARROW
 

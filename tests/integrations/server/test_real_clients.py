@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
-from proxies import NAME, compressor, expected, proxy
-from recorded_upstream import recorded_upstream
-from recorded_upstream import texts as recorded_texts
 
 from integrations.server.encoders import embedded_by_minilm, encoder_upstream, minilm
+from server.proxies import NAME, compressor, expected, proxy
+from server.recorded_upstream import recorded_upstream
+from server.recorded_upstream import texts as recorded_texts
 from smec.canaries import with_canary_texts
 from smec.demo import demo_dataset
 from smec.vectors import Float32Array

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from proxies import proxy
-from recorded_upstream import RecordedUpstream, recorded_upstream
+
+from server.proxies import proxy
+from server.recorded_upstream import RecordedUpstream, recorded_upstream
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The server, before upstreams that answer with recorded embeddings."""

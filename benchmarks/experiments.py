@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from benchmarks import (
     ablations,
     beyond_memory,
+    bulk_memory,
     continuation,
     dimension_choice,
     equal_bytes,
@@ -20,6 +21,7 @@ from benchmarks import (
     scale,
     scarcity,
     speed,
+    training_memory,
     transfer,
     tuning,
 )
@@ -81,7 +83,9 @@ EXPERIMENTS = cast(
         continuation,
         speed,
         scale,
+        bulk_memory,
         beyond_memory,
+        training_memory,
         tuning,
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from benchmarks import (
     ablations,
     beyond_memory,
+    bulk_memory,
     continuation,
     databases,
     dimension_choice,
@@ -21,6 +22,7 @@ from benchmarks import (
     scale,
     scarcity,
     speed,
+    training_memory,
     transfer,
     tuning,
 )
@@ -82,7 +84,9 @@ EXPERIMENTS = cast(
         continuation,
         speed,
         scale,
+        bulk_memory,
         beyond_memory,
+        training_memory,
         databases,
         tuning,
     ),

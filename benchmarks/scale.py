@@ -1,10 +1,10 @@
-"""Bulk compression: throughput beside the bare loop and what one would use instead, memory, cost per row."""
+"""Bulk compression: throughput beside the bare loop and what one would use instead."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,11 +17,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.cells import Laboratory
+from benchmarks.file_to_file import (
+    DIM,
+    WIDTH,
+    bare_npy,
+    bare_parquet,
+    faiss_npy,
+    on_one_core,
+    one_worker,
+    sklearn_npy,
+    smec_npy,
+    smec_parquet,
+    two_workers,
+)
 from benchmarks.markdown import table
 from benchmarks.plan import Plan
-from smec import Compressor, compress
+from smec import Compressor
 from smec.baselines.pca import principal_axes
-from smec.bulk.sharded import compress_shards
 from smec.compressor import Block
 from smec.data.moments import moments_of
 from smec.vectors import FloatArray, normalise
@@ -32,10 +44,14 @@ Document = dict[str, Any]
 Contender = Callable[[Path, Path, Path], None]
 """Takes the model, the input and the output."""
 
-ROWS, WIDTH, DIM = 1_000_000, 768, 96
-ROUNDS = 2
-COPIES = (1, 5, 20)
-"""Hard links of the file of a million rows that are read as one input."""
+ROWS = 1_000_000
+ROUNDS = 6
+"""Of files; of folders, which take longer, a third."""
+COPIES = 5
+"""Hard links of the file that are read as one input, so that the start of the processes is a small part."""
+BILLION, ESTIMATED_WIDTH, CORES = 1_000_000_000, 1536, 64
+RATES = (("one NVMe drive", 7.0), ("a network of 100 Gbit/s", 12.5), ("a network of 25 Gbit/s", 3.1))
+"""GB/s that are read at best, by what their makers say."""
 
 
 def measure(laboratory: Laboratory, plan: Plan) -> Document:
@@ -43,8 +59,7 @@ def measure(laboratory: Laboratory, plan: Plan) -> Document:
     with TemporaryDirectory() as place:
         folder = Path(place)
         model, npy = folder / "model", folder / "million.npy"
-        sample = _write_npy(npy, ROWS)
-        model_of(sample, DIM).save(model)
+        model_of(write_npy(npy, ROWS), DIM).save(model)
         table_ = folder / "table.parquet"
         _write_parquet(table_, npy, ROWS // 4)
         return {
@@ -62,19 +77,29 @@ def measure(laboratory: Laboratory, plan: Plan) -> Document:
                     "1 worker on 2 cores": one_worker,
                 },
                 model,
-                npy,
+                links(npy, COPIES),
                 "",
-                1,
+                rounds=ROUNDS // 3,
+                threads=1,
             ),
-            "memory": _memory(model, npy),
+            "worker_rows": COPIES * ROWS,
         }
+
+
+def links(npy: Path, copies: int) -> Path:
+    """A folder of that many hard links of a file."""
+    folder = npy.parent / f"copies-{copies}"
+    folder.mkdir()
+    for number in range(copies):
+        (folder / f"{number:02}.npy").hardlink_to(npy)
+    return folder
 
 
 def _rivals() -> dict[str, Contender]:
     return {"faiss PCAMatrix.apply": faiss_npy, "scikit-learn PCA.transform": sklearn_npy}
 
 
-def _write_npy(file: Path, rows: int) -> FloatArray:
+def write_npy(file: Path, rows: int) -> FloatArray:
     """Random unit vectors; returns the first 20,000 of them."""
     rng = np.random.default_rng(0)
     written = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(rows, WIDTH))
@@ -107,94 +132,20 @@ def model_of(sample: FloatArray, dim: int) -> Compressor:
     )
 
 
-def smec_npy(model: Path, source: Path, output: Path) -> None:
-    """`smec.compress`, file to file."""
-    compress(Compressor.load(model), source, output, dim=DIM, codec="float16")
-
-
-smec_parquet = smec_npy
-
-
-def bare_npy(model: Path, source: Path, output: Path) -> None:
-    """Memory map, product, normalisation, write: in blocks of the size that was fastest here."""
-    matrix = Compressor.load(model).block(DIM).matrix
-    vectors = np.load(source, mmap_mode="r")
-    small = np.lib.format.open_memmap(output, mode="w+", dtype=np.float16, shape=(len(vectors), DIM))
-    for start in range(0, len(vectors), 8192):
-        block = vectors[start : start + 8192] @ matrix
-        block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
-        small[start : start + len(block)] = block
-    small.flush()
-
-
-def faiss_npy(model: Path, source: Path, output: Path) -> None:
-    """Faiss's transform of the same matrix."""
-    import faiss
-
-    matrix = Compressor.load(model).block(DIM).matrix
-    pca = faiss.PCAMatrix(WIDTH, DIM)
-    faiss.copy_array_to_vector(np.ascontiguousarray(matrix.T).ravel(), pca.A)
-    pca.is_trained = pca.is_orthonormal = True
-    pca.have_bias = False
-    _by_block(source, output, pca.apply)
-
-
-def sklearn_npy(model: Path, source: Path, output: Path) -> None:
-    """scikit-learn's transform of as many components."""
-    from sklearn.decomposition import PCA
-
-    pca = PCA(DIM).fit(np.load(source, mmap_mode="r")[:2000])
-    _by_block(source, output, pca.transform)
-
-
-def _by_block(source: Path, output: Path, transform: Callable[[FloatArray], FloatArray]) -> None:
-    vectors = np.load(source, mmap_mode="r")
-    small = np.lib.format.open_memmap(output, mode="w+", dtype=np.float16, shape=(len(vectors), DIM))
-    for start in range(0, len(vectors), 8192):
-        block = transform(np.ascontiguousarray(vectors[start : start + 8192]))
-        block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
-        small[start : start + len(block)] = block
-    small.flush()
-
-
-def bare_parquet(model: Path, source: Path, output: Path) -> None:
-    """Pyarrow's reader and writer around the product."""
-    matrix = Compressor.load(model).block(DIM).matrix
-    schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float16(), DIM))])
-    with pq.ParquetFile(source) as file, pq.ParquetWriter(output, schema, use_dictionary=["id"]) as writer:
-        for batch in file.iter_batches(batch_size=8192):
-            vectors = batch.column("vector").flatten().to_numpy().reshape(-1, WIDTH)
-            block = vectors @ matrix
-            block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
-            values = pa.array(block.astype(np.float16).ravel())
-            column = pa.FixedSizeListArray.from_arrays(values, DIM)
-            writer.write_batch(pa.record_batch([batch.column("id"), column], schema=schema))
-
-
-def one_worker(model: Path, source: Path, output: Path) -> None:
-    """The folder of shards, one process."""
-    compress_shards(Compressor.load(model), source, output, dim=DIM, codec="float16", workers=1)
-
-
-def on_one_core(model: Path, source: Path, output: Path) -> None:
-    """The same with a core to itself, which its threads for reading and writing share."""
-    os.sched_setaffinity(0, {0})
-    one_worker(model, source, output)
-
-
-def two_workers(model: Path, source: Path, output: Path) -> None:
-    """The folder of shards, two processes of a thread each."""
-    compress_shards(Compressor.load(model), source, output, dim=DIM, codec="float16", workers=2)
-
-
 def _side_by_side(
-    contenders: dict[str, Contender], model: Path, source: Path, suffix: str, threads: int | None = None
+    contenders: dict[str, Contender],
+    model: Path,
+    source: Path,
+    suffix: str,
+    *,
+    rounds: int = ROUNDS,
+    threads: int | None = None,
 ) -> Document:
     """Median seconds, and the median over rounds of the first one's throughput to that of each other."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(ROUNDS + 1):
+    for round_ in range(rounds + 1):
         for name, contender in contenders.items():
-            seconds, _ = _run(contender, model, source, suffix, threads)
+            seconds, _ = run(contender, model, source, suffix, threads)
             if round_:  # the first one fills the page cache
                 taken[name].append(seconds)
     first = next(iter(taken.values()))
@@ -212,8 +163,8 @@ def _side_by_side(
     }
 
 
-def _run(
-    contender: Contender, model: Path, source: Path, suffix: str, threads: int | None
+def run(
+    contender: Contender, model: Path, source: Path, suffix: str, threads: int | None = None
 ) -> tuple[float, int]:
     """Seconds and peak resident bytes in a process of its own."""
     before = os.environ.get("OMP_NUM_THREADS")
@@ -246,25 +197,6 @@ def peak_bytes() -> int:
     return int(peak.split()[1]) * 1024
 
 
-def _memory(model: Path, npy: Path) -> list[Document]:
-    found = []
-    for copies in COPIES:
-        folder = npy.parent / f"copies-{copies}"
-        folder.mkdir()
-        for number in range(copies):
-            (folder / f"{number:02}.npy").hardlink_to(npy)
-        seconds, peak = _run(one_worker, model, folder, "", None)
-        rows = copies * ROWS
-        found.append(
-            {
-                "rows": rows,
-                "peak_mb": round(peak / 1e6),
-                "microseconds_per_row": round(1e6 * seconds / rows, 2),
-            }
-        )
-    return found
-
-
 def section(document: Document) -> list[str]:
     """Lines of the page."""
     size = f"{document['rows']:,} x {document['width']} float32"
@@ -273,31 +205,41 @@ def section(document: Document) -> list[str]:
         "",
         f"From {size} to {document['dim']} dims as float16, file to file, warm page cache, everything in one",
         "run; a process each. *throughput* is the first row's as a multiple of the row's, the median over",
-        f"{ROUNDS} rounds side by side.",
+        f"{ROUNDS} rounds side by side, of folders over {ROUNDS // 3}.",
         "",
     ]
     for title, key in (
         (".npy to .npy, all cores", "npy"),
         (f".parquet to .parquet, {document['rows'] // 4:,} rows, all cores", "parquet"),
-        ("into a folder of shards, a thread per worker", "workers"),
+        (f"{document['worker_rows']:,} rows into a folder of shards, a thread per worker", "workers"),
     ):
         rows = [
             [row["name"], f"{row['seconds']:.2f}", f"{row['throughput_ratio']:.2f}"]
             for row in document[key]["rows"]
         ]
         lines += [f"### {title}", "", *table(["", "seconds", "throughput"], rows), ""]
-    return [*lines, *_memory_lines(document["memory"])]
+    return [*lines, *_estimate(document)]
 
 
-def _memory_lines(measured: Sequence[Document]) -> list[str]:
-    rows = [
-        [f"{row['rows']:,}", str(row["peak_mb"]), f"{row['microseconds_per_row']:.2f}"] for row in measured
-    ]
+def _estimate(document: Document) -> list[str]:
+    """A billion vectors, from the seconds of one worker on one core."""
+    measured = {row["name"]: row["seconds"] for row in document["workers"]["rows"]}
+    of_row = measured["1 worker on 1 core"] / document["worker_rows"]
+    wider = of_row * ESTIMATED_WIDTH / document["width"]
+    computing = BILLION * wider / CORES
+    read, written = BILLION * ESTIMATED_WIDTH * 4 / 1e9, BILLION * document["dim"] * 2 / 1e9
+    rows = [[name, f"{rate:.1f}", f"{read / rate / 60:.0f}"] for name, rate in RATES]
     return [
-        "### Memory and cost per row, into a folder of shards",
+        f"### An estimate: {BILLION:,} x {ESTIMATED_WIDTH} float32 on {CORES} cores",
         "",
-        "The inputs of more than a million rows are hard links of the same file.",
+        f"One worker on one core takes {1e6 * of_row:.2f} µs for a row of {document['width']} numbers out",
+        f"of memory; for twice as many numbers twice that is assumed, {1e6 * wider:.1f} µs. {CORES} workers",
+        f"that do not disturb each other need {computing / 60:.1f} minutes for it, if they are given",
+        f"{read / computing:.0f} GB/s. No drive does: **the bottleneck is where the {read / 1000:.1f} TB",
+        f"are read from**, and most cores wait. The {written:.0f} GB that are written are a small part.",
         "",
-        *table(["rows", "peak resident MB", "microseconds per row"], rows),
+        *table(["read from", "GB/s", "minutes, at least"], rows),
+        "",
+        f"{wider * 7e9 / ESTIMATED_WIDTH / 4:.0f} cores keep up with one such drive.",
         "",
     ]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.make_serving_docs import filled
-from test_upstream_faults import LASTING
 
+from server.test_upstream_faults import LASTING
 from smec.server.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

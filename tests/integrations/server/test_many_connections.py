@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_serve_command import file_of, process
 
 from server.proxies import NAME, expected
 from server.recorded_upstream import recorded_upstream, texts
+from server.test_serve_command import file_of, process
 
 CONNECTIONS = 10_000
 

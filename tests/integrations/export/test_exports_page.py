@@ -59,5 +59,5 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             text=True,
             check=False,
         )
+        assert finished.returncode == 0, finished.stderr
         assert hub.repositories["me/my-compressor"].private
-    assert finished.returncode == 0, finished.stderr

@@ -54,7 +54,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         mine = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
         finished = subprocess.run(
             [sys.executable, "-c", script],
-            env=os.environ | mine | {"HF_HUB_DISABLE_XET": "1"},
+            env=os.environ | mine | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"},
             capture_output=True,
             text=True,
             check=False,

@@ -56,9 +56,19 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
 
 
 def check_free(path: Path, *, force: bool) -> None:
-    """Raise OutputError when ``path`` exists and ``force`` is not set."""
+    """Raise OutputError when ``path`` exists and ``force`` is not set, or has no name of its own (``.``)."""
+    if not path.name:
+        raise OutputError(f"{path}: is no name for an output; name a file or folder")
     if os.path.lexists(path) and not force:
         raise OutputError(f"{path}: exists already; name another output, or replace it with --force")
+
+
+def check_keeps(output: Path, *inputs: Path) -> None:
+    """Raise OutputError when replacing ``output`` would delete one of ``inputs``."""
+    place = output.resolve()
+    for path in inputs:
+        if place in ((resolved := path.resolve()), *resolved.parents):
+            raise OutputError(f"{output}: is or holds {path}, which is needed; name another output")
 
 
 def _flush(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from smec.errors import ConfigError, MissingExtraError
@@ -47,13 +48,18 @@ def attach(model: SentenceTransformer, matrix: Float32Array) -> SentenceTransfor
     weight = dense.linear.weight
     # In the type that the model computes in: its vectors are the layer's input.
     weight.data = weight.new_tensor(matrix.T, dtype=next(model.parameters(), weight).dtype)
-    return SentenceTransformer(
-        modules=[*model, dense, Normalize()],
+    # With their names, by which the model hands arguments of `encode` to single modules.
+    named = OrderedDict(model.named_children())
+    named |= {f"smec_{len(named)}_projection": dense, f"smec_{len(named)}_length": Normalize()}
+    small = SentenceTransformer(
+        modules=named,
         prompts=model.prompts,
         default_prompt_name=model.default_prompt_name,
         similarity_fn_name="cosine",
         device=str(model.device),
     )
+    small.module_kwargs = model.module_kwargs
+    return small
 
 
 def check_width(model: SentenceTransformer, expected: int) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -32,7 +35,7 @@ def test_the_command_tells_what_it_has_written(model: Path, tmp_path: Path) -> N
     assert first.endswith("384 dims -> 48 dims of unit length, stored as int8")
     assert last == f"saved: {tmp_path / 'small.pt'}"
     with zipfile.ZipFile(tmp_path / "small.pt") as archive:
-        stamp = json.loads(archive.read("small/extra/smec.json"))
+        stamp = json.loads(archive.read("archive/extra/smec.json"))
     assert stamp["smec_fingerprint"] == compressor().fingerprint and stamp["codec"] == "int8"
 
 
@@ -59,10 +62,31 @@ def test_the_numpy_module_serves_the_prefixes(model: Path, tmp_path: Path) -> No
 
 
 def test_torchscript_takes_float16(model: Path, tmp_path: Path) -> None:
-    import torch
-
     assert run(model, "--to", "torchscript", "-o", tmp_path / "small.pt").exit_code == 0
     half = vectors().astype(np.float16)
     found = READ["torchscript"](tmp_path / "small.pt", half)  # type: ignore[arg-type]
-    assert torch.from_numpy(half).dtype == torch.float16
     assert np.abs(found - compressor().encode(half)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("target", ["numpy", "torchscript", "faiss"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(model: Path, tmp_path: Path, target: str) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "smec", "export", str(model), "--to", target, "-o", str(out)]
+    run = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.startswith(f"smec: error: {out}: cannot be written: ") and run.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_an_export_needs_is_not_replaced(model: Path) -> None:
+    for output in (model, model.parent):
+        result = run(model, "--to", "numpy", "-o", output, "--force")
+        assert result.exit_code == 2
+        assert f"is or holds {model}, which is needed" in result.stderr
+    assert (model / "config.json").exists()

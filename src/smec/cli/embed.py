@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ from smec.errors import ConfigError
 if TYPE_CHECKING:
     from smec.embedding import Role, TextEncoder
     from smec.embedding.estimate import Estimate
+    from smec.embedding.source import TextSource
 
 
 def embed(
@@ -86,15 +86,15 @@ def embed(
     command goes on and embeds nothing twice. Failed requests are repeated, with growing pauses or those
     that the server asks for.
     """
-    from smec.atomic import check_free
+    from smec.atomic import check_free, check_keeps
     from smec.embedding import open_encoder
-    from smec.embedding.cache import vector_cache
+    from smec.embedding.cache import remove_cache, vector_cache
     from smec.embedding.dataset import embed_dataset
-    from smec.embedding.estimate import estimate
     from smec.embedding.source import TextSource
 
-    if not dry_run:
-        check_free(output, force=force)
+    check_free(output, force=force or dry_run)
+    folder = cache or output.with_name(f"{output.name}.embedding")
+    check_keeps(output, corpus, folder)
     source = TextSource.open(corpus)
     of_endpoint = {"concurrency": concurrency, "requests_per_minute": requests_per_minute}
     _check_settings(endpoint, of_endpoint)
@@ -105,26 +105,28 @@ def embed(
         dimensions=dimensions,
         **_given(batch_size=batch_size, url=endpoint, **of_endpoint),
     )
-    folder = cache or output.with_name(f"{output.name}.embedding")
-    fresh = not folder.exists()
-    try:
-        with vector_cache(folder) as vectors:
-            ahead = estimate(source, encoder, vectors)
-            typer.echo(_in_words(ahead, price_per_million_tokens, paid=endpoint is not None))
-            if dry_run:
-                return
-            if endpoint and ahead.calls and not yes:
-                _ask(endpoint)
-            with _counted(ahead) as progress:
-                width = embed_dataset(source, encoder, vectors, output, force=force, progress=progress)
-    finally:
-        encoder.close()
-        if dry_run and fresh:
-            shutil.rmtree(folder, ignore_errors=True)
+    with closing(encoder):
+        ahead = _estimate(source, encoder, folder)
+        typer.echo(_in_words(ahead, price_per_million_tokens, paid=endpoint is not None))
+        if dry_run:
+            return
+        if endpoint and ahead.calls and not yes:
+            _ask(endpoint)
+        with vector_cache(folder) as vectors, _counted(ahead) as progress:
+            width = embed_dataset(source, encoder, vectors, output, force=force, progress=progress)
     if cache is None:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_cache(folder)
     typer.echo(f"saved: {output} ({ahead.texts:,} texts, {width} dims{_tokens(encoder)})")
     typer.echo(f"next:  smec train {output} -o MY-MODEL{'' if source.qrels else ' --unsupervised'}")
+
+
+def _estimate(source: TextSource, encoder: TextEncoder, folder: Path) -> Estimate:
+    """Makes no folder: a run that stops here leaves nothing."""
+    from smec.embedding.cache import vector_cache
+    from smec.embedding.estimate import estimate
+
+    with vector_cache(folder) if folder.exists() else nullcontext(frozenset[bytes]()) as cache:
+        return estimate(source, encoder, cache)
 
 
 def _check_settings(endpoint: str | None, of_endpoint: dict[str, Any]) -> None:
@@ -165,7 +167,7 @@ def _ask(endpoint: str) -> None:
 def _counted(ahead: Estimate) -> Iterator[Callable[[int], None]]:
     from smec.cli.progress import counted_progress
 
-    done = ahead.cached
+    done = ahead.texts - ahead.missing
     with counted_progress("texts") as show:
 
         def add(texts: int) -> None:

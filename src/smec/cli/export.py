@@ -41,11 +41,13 @@ def export(
     What is written needs nothing of smec. It agrees with `encode` to 1e-5, but does not refuse rows with
     NaN, Inf or only zeros.
     """
+    from smec.atomic import check_keeps
     from smec.compressor import Compressor
     from smec.export import export as write
 
     if input_type not in INPUT_TYPES:
         raise ConfigError(f"input type {input_type!r} is not known; use {' or '.join(INPUT_TYPES)}")
+    check_keeps(output, model)
     order = write(
         Compressor.load(model),
         to,

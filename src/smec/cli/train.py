@@ -91,7 +91,7 @@ def train(
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
-    from smec.atomic import check_free
+    from smec.atomic import check_free, check_keeps
     from smec.cli.progress import training_progress
     from smec.config import build_config
     from smec.method.trainer import train as fit
@@ -100,6 +100,7 @@ def train(
     began = time.monotonic()
     with together(device, precision) as execution:
         check_free(output, force=force)
+        check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
         settings = build_config(
             preset,
             supervised=False if unsupervised else None,

@@ -33,6 +33,10 @@ class TextEncoder(Protocol):
     def concurrency(self) -> int:
         """How many calls of `embed` may be at work at once, in threads."""
 
+    @property
+    def dimensions(self) -> int | None:
+        """The width that was asked for, if one was."""
+
     def identity(self, role: Role) -> str:
         """What decides a text's vector beside the text: model, prompt and settings."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class VectorCache:
         self._connection = connection
         self.name = name
 
-    def __contains__(self, key: bytes) -> bool:
+    def __contains__(self, key: object) -> bool:
         found = self._connection.execute("SELECT 1 FROM vectors WHERE key = ?", (key,)).fetchone()
         return found is not None
 
@@ -61,10 +61,12 @@ def vector_cache(folder: Path) -> Iterator[VectorCache]:
     Raises
     ------
     OutputError
-        Another process has it open, it is damaged, or the disk refuses.
+        Another process has it open, it is damaged or a folder of something else, or the disk refuses.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / VECTORS).is_file():
+            raise OutputError(f"{folder}: is no cache of vectors; name another with --cache")
         with FileLock(folder / LOCK, timeout=0):
             connection = sqlite3.connect(folder / VECTORS)
             try:
@@ -84,3 +86,11 @@ def vector_cache(folder: Path) -> Iterator[VectorCache]:
         ) from error
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def remove_cache(folder: Path) -> None:
+    """Delete a cache, and its folder if nothing else is in it."""
+    for name in (LOCK, VECTORS, f"{VECTORS}-wal", f"{VECTORS}-shm"):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -23,8 +24,12 @@ KEY_VARIABLE = "SMEC_API_KEY"
 """The environment variable that holds the key. It is one of smec's own, so that a key for one provider is
 not sent to whatever URL is named."""
 
-TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-"""Status codes after which a request is sent again."""
+KEY = re.compile(r"[A-Za-z0-9._~+/=:@-]+")
+"""What keys are made of. Such a one is spelled alike in JSON, in a header and in Python's own messages, so
+that it can be blotted out of them."""
+
+TRANSIENT = {408, 409, 425, 429}
+"""Status codes below 500 after which a request is sent again."""
 TIMEOUT = httpx.Timeout(120, connect=15)
 LONGEST_PAUSE = 300.0
 """Seconds of Retry-After that are waited for; a server that asks for more ends the run."""
@@ -73,7 +78,7 @@ class EndpointEncoder:
     Raises
     ------
     ConfigError
-        The URL is none, or has a password in it.
+        The URL is none, or has a password in it; the key or a proxy in the environment cannot be used.
     """
 
     def __init__(
@@ -90,25 +95,25 @@ class EndpointEncoder:
     ) -> None:
         self.texts_per_call = batch_size
         self.concurrency = concurrency
+        self.dimensions = dimensions
         self.tokens = 0
         """That the endpoint says it has used so far."""
         self._model = model
         self._base = _checked_url(url)
         self._prompts = dict(prompts or {})
-        self._dimensions = dimensions
         self._retries = retries
-        self._key = os.environ.get(KEY_VARIABLE, "").strip()
+        self._key = _checked_key(os.environ.get(KEY_VARIABLE, "").strip())
         self._stopping = Event()
         self._pace = Pace(requests_per_minute, stopping=self._stopping)
         self._counting = Lock()
         headers = {"User-Agent": f"smec/{__version__}"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        self._client = httpx.Client(headers=headers, timeout=TIMEOUT)
+        self._client = _client(headers)
 
     def identity(self, role: Role) -> str:
         """Endpoint, model, dimensions and prompt."""
-        return repr(("endpoint", self._where, self._model, self._dimensions, self._prompts.get(role, "")))
+        return repr(("endpoint", self._where, self._model, self.dimensions, self._prompts.get(role, "")))
 
     def embed(self, texts: Sequence[str], role: Role) -> list[Float32Array]:
         """One request, sent again where that may help.
@@ -123,8 +128,8 @@ class EndpointEncoder:
         body: dict[str, object] = {"model": self._model, "input": [prompt + text for text in texts]}
         # Servers for OpenAI's own client know base64, a quarter of the bytes; those without it send numbers.
         body["encoding_format"] = "base64"
-        if self._dimensions is not None:
-            body["dimensions"] = self._dimensions
+        if self.dimensions is not None:
+            body["dimensions"] = self.dimensions
         reply = self._retried(body)
         try:
             vectors = reply_vectors(reply, len(texts))
@@ -163,27 +168,32 @@ class EndpointEncoder:
 
     def _backoff(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
+        jitter = tenacity.wait_random_exponential(self._retries.first, self._retries.longest)(state)
         if isinstance(error, _Transient) and error.pause is not None:
-            self._pace.pause(error.pause)  # of all threads, as the server means all of them
+            self._pace.pause(max(error.pause, jitter))  # of all threads, as the server means all of them
             return 0.0
-        jitter = tenacity.wait_random_exponential(self._retries.first, self._retries.longest)
-        return jitter(state)
+        return jitter
 
     def _send(self, body: dict[str, object]) -> Any:
         self._pace.take()
         url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/embeddings")
         try:
             response = self._client.post(url, json=body)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _Transient(
                 f"connection lost ({self._hidden(str(error)) or type(error).__name__})"
             ) from error
         if not response.is_success:
             raise self._refusal(response)
         try:
-            return response.json()
+            reply = response.json()
         except ValueError as error:
             raise EncoderError(f"{self._where}: answers with something else than JSON") from error
+        if isinstance(reply, dict) and "error" in reply and "data" not in reply:
+            raise EncoderError(
+                f"{self._where}: HTTP {response.status_code}: {self._hidden(_reason(response)[1])}"
+            )
+        return reply
 
     def _refusal(self, response: httpx.Response) -> Exception:
         code, reason = _reason(response)
@@ -191,7 +201,8 @@ class EndpointEncoder:
         pause = retry_after(response.headers.get("retry-after"))
         if response.status_code in (401, 403) and not self._key:
             said += f"; the key is read from the environment variable {KEY_VARIABLE}, which is not set"
-        if response.status_code not in TRANSIENT or code == "insufficient_quota":
+        passes = response.status_code in TRANSIENT or response.status_code >= 500
+        if not passes or code == "insufficient_quota":
             return EncoderError(f"{self._where}: {said}")
         if pause is not None and not pause <= LONGEST_PAUSE:
             return EncoderError(
@@ -204,6 +215,21 @@ class EndpointEncoder:
         """On one line, and without the key, which some servers repeat."""
         shown = text.replace(self._key, "***") if self._key else text
         return " ".join(shown.split())[:LONGEST_REASON]
+
+
+def _checked_key(key: str) -> str:
+    if key and not KEY.fullmatch(key):
+        raise ConfigError(
+            f"{KEY_VARIABLE}: holds characters that no key has, such as a line break or a quote"
+        )
+    return key
+
+
+def _client(headers: Mapping[str, str]) -> httpx.Client:
+    try:
+        return httpx.Client(headers=headers, timeout=TIMEOUT)
+    except (ImportError, ValueError) as error:  # a proxy that needs a package more, or is no URL
+        raise ConfigError(f"endpoint: the proxy of the environment cannot be used: {error}") from error
 
 
 def _checked_url(url: str) -> httpx.URL:

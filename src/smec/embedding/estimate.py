@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Container
+from contextlib import closing
 from dataclasses import dataclass
 
 from smec.embedding import Role, TextEncoder
-from smec.embedding.cache import VectorCache, text_key
+from smec.embedding.cache import text_key
 from smec.embedding.source import TextSource
 
 BYTES_PER_TOKEN = 4
@@ -22,14 +25,17 @@ class Estimate:
         In corpus and queries.
     cached : int
         Of these, texts whose vectors an earlier run has left.
+    missing : int
+        What is to be embedded: the others, each once.
     characters, tokens : int
-        Of what is not cached; a token is taken to be `BYTES_PER_TOKEN` bytes of UTF-8.
+        Of what is missing; a token is taken to be `BYTES_PER_TOKEN` bytes of UTF-8.
     calls : int
         Of the encoder, at least.
     """
 
     texts: int
     cached: int
+    missing: int
     characters: int
     tokens: int
     calls: int
@@ -39,7 +45,7 @@ class Estimate:
         return self.tokens * price_per_million_tokens / 1e6
 
 
-def estimate(source: TextSource, encoder: TextEncoder, cache: VectorCache) -> Estimate:
+def estimate(source: TextSource, encoder: TextEncoder, cache: Container[bytes]) -> Estimate:
     """Read all texts once, check them, and count what is not in the cache.
 
     Raises
@@ -47,17 +53,20 @@ def estimate(source: TextSource, encoder: TextEncoder, cache: VectorCache) -> Es
     DataError
         A text or its id cannot be used.
     """
-    texts = cached = characters = bytes_ = calls = 0
+    texts = cached = missing = characters = bytes_ = calls = 0
     roles: tuple[Role, ...] = ("document", "query")
-    for role in roles:
-        identity, missing = encoder.identity(role), 0
-        for text in source.checked(role):
-            texts += 1
-            if text_key(identity, text.whole) in cache:
-                cached += 1
-                continue
-            missing += 1
-            characters += len(text.whole)
-            bytes_ += len(text.whole.encode())
-        calls += -(-missing // encoder.texts_per_call)
-    return Estimate(texts, cached, characters, -(-bytes_ // BYTES_PER_TOKEN), calls)
+    with closing(sqlite3.connect("")) as seen:  # a private file that SQLite makes and deletes by itself
+        seen.execute("CREATE TABLE keys (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        for role in roles:
+            identity, before = encoder.identity(role), missing
+            for text in source.checked(role):
+                texts += 1
+                key = text_key(identity, text.whole)
+                if key in cache:
+                    cached += 1
+                elif seen.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key,)).rowcount:
+                    missing += 1
+                    characters += len(text.whole)
+                    bytes_ += len(text.whole.encode())
+            calls += -(-(missing - before) // encoder.texts_per_call)
+    return Estimate(texts, cached, missing, characters, -(-bytes_ // BYTES_PER_TOKEN), calls)

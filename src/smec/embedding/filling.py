@@ -76,8 +76,7 @@ class Filler:
             if key in batch:
                 continue
             if key in self._cache:
-                if self.width is None:
-                    self.width = len(self._cache[key])
+                self._check_cached(len(self._cache[key]))
                 continue
             batch[key] = text
             if len(batch) == self._encoder.texts_per_call:
@@ -123,8 +122,19 @@ class Filler:
         if self._progress is not None:
             self._progress(len(batch))
 
+    def _check_cached(self, width: int) -> None:
+        self.width = self.width or width
+        if width != self.width:
+            raise EncoderError(
+                f"{self._cache.name}: holds vectors of {self.width} and of {width} dims of this encoder; "
+                "use another --cache"
+            )
+
     def _check(self, vector: FloatArray, text: Text, name: str) -> None:
         where = f"{name}: line {text.line} (id {text.id!r})"
+        asked = self._encoder.dimensions
+        if asked is not None and len(vector) != asked:
+            raise EncoderError(f"{where}: asked for {asked} dims, the encoder answers with {len(vector)}")
         if self.width is None:
             self.width = len(vector)
         if len(vector) != self.width:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -19,7 +20,7 @@ class Pace:
     stopping : threading.Event, optional
         Ends every wait when it is set.
     clock, wait : callable, optional
-        Seconds that never go back, and what sleeps for so many.
+        Seconds that never go back, and what sleeps for so many and returns true when it is to end.
     """
 
     def __init__(
@@ -35,19 +36,25 @@ class Pace:
         self._wait = wait or (stopping or Event()).wait
         self._lock = Lock()
         self._next = clock()
+        self._resume = -math.inf
 
     def take(self) -> None:
         """Wait for this request's turn."""
-        with self._lock:
-            turn = max(self._next, self._clock())
-            self._next = turn + self._interval
-        if (seconds := turn - self._clock()) > 0:
-            self._wait(seconds)
+        while True:
+            with self._lock:
+                turn = max(self._next, self._clock())
+                self._next = turn + self._interval
+            if (seconds := turn - self._clock()) > 0 and self._wait(seconds):
+                return  # stopping
+            with self._lock:
+                if turn >= self._resume:  # else a pause came while it waited: a new turn, after that
+                    return
 
     def pause(self, seconds: float) -> None:
         """Let no request go out for so many seconds from now."""
         with self._lock:
-            self._next = max(self._next, self._clock() + seconds)
+            self._resume = max(self._resume, self._clock() + seconds)
+            self._next = max(self._next, self._resume)
 
 
 def retry_after(header: str | None) -> float | None:

@@ -35,6 +35,8 @@ def reply_vectors(reply: Any, count: int) -> list[Float32Array]:
     places = [item.get("index") for item in items]
     if all(place is None for place in places):
         places = list(range(count))
+    if not all(isinstance(place, int) for place in places):
+        raise EncoderError("the reply's indices are no whole numbers")
     vectors = {place: _vector(item) for place, item in zip(places, items, strict=True)}
     if set(vectors) != set(range(count)):
         lost = next(place for place in range(count) if place not in vectors)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -45,17 +47,20 @@ class SentenceTransformerEncoder:
         batch_size: int = 32,
     ) -> None:
         self.texts_per_call = batch_size * BATCHES_PER_CALL
-        self._name = model
         self._model = _loaded(model)
+        self._source = _content(Path(model)) if Path(model).is_dir() else model
         self._prompts = dict(prompts or {})
-        self._dimensions = dimensions
+        self.dimensions = dimensions
         self._batch_size = batch_size
 
     def identity(self, role: Role) -> str:
-        """Model, dimensions, prompts (the model's own ones are part of the model) and longest input."""
+        """Model, dimensions, prompts (the model's own ones are part of the model) and longest input.
+
+        A model in a folder is known by the bytes of its files, as another one may come in its place.
+        """
         longest = self._model.max_seq_length
         prompt = self._prompts.get(role)
-        return repr(("sentence-transformers", self._name, longest, self._dimensions, role, prompt))
+        return repr(("sentence-transformers", self._source, longest, self.dimensions, role, prompt))
 
     def embed(self, texts: Sequence[str], role: Role) -> Float32Array:
         """Vectors of shape (texts, D)."""
@@ -66,7 +71,7 @@ class SentenceTransformerEncoder:
             batch_size=self._batch_size,
             show_progress_bar=False,
             convert_to_numpy=True,
-            truncate_dim=self._dimensions,
+            truncate_dim=self.dimensions,
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -77,8 +82,19 @@ class SentenceTransformerEncoder:
 def _loaded(name: str) -> SentenceTransformer:
     try:
         return SentenceTransformer(name)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # of the library and of all that reads files for it: they share no other base
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise EncoderError(
             f"{name}: not a sentence-transformers model that can be loaded: {reason}"
         ) from error
+
+
+def _content(folder: Path) -> str:
+    """sha256 of the files of a folder, with their names."""
+    total = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        total.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as opened:
+            while part := opened.read(1 << 20):
+                total.update(part)
+    return total.hexdigest()

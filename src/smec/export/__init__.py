@@ -112,10 +112,11 @@ def export(
     MissingExtraError
         The target's library is not installed.
     OutputError
-        ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
+        ``output`` exists or holds the embedding model, or the disk refuses. Whatever is raised, no output
+        appears.
     """
     # Not at the top: the command line's help lists the targets without loading numpy.
-    from smec.atomic import replacing
+    from smec.atomic import check_keeps, replacing
     from smec.encoder import served
     from smec.export.order import Order
 
@@ -131,6 +132,8 @@ def export(
         raise ConfigError(f"export to {target}: takes no {option.replace('_', ' ')}")
     if "encoder" in entry.options and encoder is None:
         raise ConfigError(f"export to {target}: needs the embedding model; name it with --encoder")
+    if encoder is not None and Path(encoder).exists():
+        check_keeps(Path(output), Path(encoder))
     width = served(dim, compressor.dims, compressor.name)
     compressor.codec(codec, width)  # refuses what is not calibrated
     order = Order(compressor, width, codec, None if encoder is None else str(encoder), input_type)

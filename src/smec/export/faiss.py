@@ -47,9 +47,12 @@ def write(order: Order, output: Path) -> None:
     turn = [] if rotation is None else [linear(rotation)]
     for transform in (*turn, faiss.NormalizationTransform(order.dim, 2.0), projection):
         index.prepend_transform(transform)
-    faiss.write_VectorTransform(projection, str(output / TRANSFORM_FILE))
-    faiss.write_index(index, str(output / INDEX_FILE))
-    faiss.write_index(faiss.IndexIDMap2(index), str(output / IDS_FILE))
+    try:
+        faiss.write_VectorTransform(projection, str(output / TRANSFORM_FILE))
+        faiss.write_index(index, str(output / INDEX_FILE))
+        faiss.write_index(faiss.IndexIDMap2(index), str(output / IDS_FILE))
+    except RuntimeError as error:  # faiss has no other for a full disk
+        raise OSError(str(error).rsplit("failed: ", 1)[-1]) from error
     scores = DISTANCES if order.codec in ("binary", "itq") else PRODUCTS
     text = README.format(words=order.as_list(), scores=scores, **order.stamp())
     (output / "README.md").write_text(text, encoding="utf-8")

@@ -99,7 +99,7 @@ def _packed(graph: _Graph, small: str, packed: Packing) -> None:
         steps = graph.constant(np.array([packed.steps], dtype=np.float32), "steps")
         levels = graph.apply("Floor", graph.apply("Mul", graph.apply("Clip", share, *ends), steps))
     if packed.per_byte > 1:
-        shape = np.array([0, -1, packed.per_byte], dtype=np.int64)  # 0: as many rows as there are
+        shape = np.array([-1, len(packed.low) // packed.per_byte, packed.per_byte], dtype=np.int64)
         places = graph.apply("Reshape", levels, graph.constant(shape, "bytes"))
         weighted = graph.apply("Mul", places, graph.constant(packed.weights, "weights"))
         last = graph.constant(np.array([2], dtype=np.int64), "places")

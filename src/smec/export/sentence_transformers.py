@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from smec.errors import ConfigError
@@ -49,7 +50,10 @@ SEPARATE = " In particular not to {sizes}: that has a matrix of its own, which i
 def write(order: Order, output: Path) -> None:
     """Write the model's folder and its card."""
     model = order.compressor.attach(_loaded(str(order.encoder)), order.dim)
-    model.save(str(output), create_model_card=False)
+    try:
+        model.save(str(output), create_model_card=False)
+    except SafetensorError as error:  # its own for a full disk
+        raise OSError(str(error)) from error
     stamp = order.stamp() | {"encoder": Path(str(order.encoder)).name}
     (output / "smec.json").write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
     words = ". ".join(order.in_words()[:1])
@@ -61,7 +65,7 @@ def write(order: Order, output: Path) -> None:
 def _loaded(name: str) -> SentenceTransformer:
     try:
         return SentenceTransformer(name, device="cpu")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of the library and of all that reads files for it: they share no other base
         reason = next(
             (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
         )

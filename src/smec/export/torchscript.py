@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -61,4 +62,6 @@ def write(order: Order, output: Path) -> None:
         # torch advises torch.export, which C++ and mobile runtimes of TorchScript do not read.
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
         traced = torch.jit.trace(module, torch.ones(2, order.input_dim), check_trace=False)  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, str(output), _extra_files={STAMP_FILE: json.dumps(order.stamp())})
+        buffer = io.BytesIO()  # on a full disk torch's own writer ends the process
+        torch.jit.save(traced, buffer, _extra_files={STAMP_FILE: json.dumps(order.stamp())})
+    output.write_bytes(buffer.getvalue())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import MissingExtraError
+from smec.integrations.tables import as_table
 
 try:
     from langchain_core.embeddings import Embeddings
@@ -67,9 +66,9 @@ class CompressedEmbeddings(Embeddings):
     def _documents(self, vectors: list[list[float]]) -> list[list[float]]:
         if not vectors:
             return []
-        small: list[list[float]] = self.compressor.encode(np.asarray(vectors, np.float32), self.dim).tolist()
+        small: list[list[float]] = self.compressor.encode(as_table(vectors), self.dim).tolist()
         return small
 
     def _query(self, vector: list[float]) -> list[float]:
-        small: list[float] = self.compressor.encode_queries(np.asarray(vector, np.float32), self.dim).tolist()
+        small: list[float] = self.compressor.encode_queries(as_table(vector), self.dim).tolist()
         return small

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import MissingExtraError
+from smec.integrations.tables import as_table
 
 try:
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -48,9 +47,12 @@ class CompressedEmbedding(BaseEmbedding):
     or have NaN, Inf or only zeros.
     """
 
+    smec_dim: int
+    """Numbers of a vector. This field and the next are what LlamaIndex's caches know a model by."""
+    smec_compressor: str
+    """Fingerprint of the compressor."""
     _embedding: BaseEmbedding = PrivateAttr()
     _compressor: Compressor = PrivateAttr()
-    _dim: int = PrivateAttr()
 
     def __init__(
         self,
@@ -61,10 +63,10 @@ class CompressedEmbedding(BaseEmbedding):
     ) -> None:
         whole = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
         own = {"model_name": embedding.model_name, "embed_batch_size": embedding.embed_batch_size}
-        super().__init__(**{**own, **settings})
+        of_smec = {"smec_dim": served(dim, whole.dims, whole.name), "smec_compressor": whole.fingerprint}
+        super().__init__(**{**own, **settings, **of_smec})
         self._embedding = embedding
         self._compressor = whole
-        self._dim = served(dim, whole.dims, whole.name)
 
     @classmethod
     def class_name(cls) -> str:
@@ -74,7 +76,7 @@ class CompressedEmbedding(BaseEmbedding):
     @property
     def dim(self) -> int:
         """Numbers of a vector."""
-        return self._dim
+        return self.smec_dim
 
     def _get_query_embedding(self, query: str) -> Vector:
         return self._query(self._embedding.get_query_embedding(query))
@@ -97,9 +99,9 @@ class CompressedEmbedding(BaseEmbedding):
     def _texts(self, vectors: list[Vector]) -> list[Vector]:
         if not vectors:
             return []
-        small: list[Vector] = self._compressor.encode(np.asarray(vectors, np.float32), self._dim).tolist()
+        small: list[Vector] = self._compressor.encode(as_table(vectors), self.smec_dim).tolist()
         return small
 
     def _query(self, vector: Vector) -> Vector:
-        small: Vector = self._compressor.encode_queries(np.asarray(vector, np.float32), self._dim).tolist()
+        small: Vector = self._compressor.encode_queries(as_table(vector), self.smec_dim).tolist()
         return small

@@ -120,7 +120,8 @@ def evaluate_sizes(
         As for `CompressedEncoder`.
     tasks : AbsTask or iterable of AbsTask
     dims : sequence of int, optional
-        All served sizes by default.
+        All served sizes by default. The compressor's own vectors of the full width, if it serves that, are
+        left out: the full width stands for the model's.
     **settings
         Those of ``mteb.evaluate``.
 
@@ -131,8 +132,12 @@ def evaluate_sizes(
     """
     whole = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
     wanted = list(tasks) if isinstance(tasks, Iterable) else [tasks]
-    encoders = [CompressedEncoder(model, whole, dim) for dim in dims or whole.dims]
+    encoders = [CompressedEncoder(model, whole, dim) for dim in _smaller(whole, dims)]
     results = {whole.input_dim: mteb.evaluate(model, wanted, **settings)}
     for encoder in encoders:
         results[encoder.dim] = mteb.evaluate(encoder, wanted, **settings)
     return results
+
+
+def _smaller(compressor: Compressor, dims: Sequence[int] | None) -> list[int]:
+    return sorted((dim for dim in dims or compressor.dims if dim < compressor.input_dim), reverse=True)

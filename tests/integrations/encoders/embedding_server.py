@@ -26,6 +26,9 @@ STATUS: dict[str, Status] = {
     "429 for long": error(429, "slow down", **{"Retry-After": "86400"}),
     "quota": error(429, "you have no credit", "insufficient_quota"),
     "500": error(500, "out of memory"),
+    "520": error(520, "the origin is unreachable"),
+    "coding": (200, {"Content-Encoding": "gzip"}, b"not gzip"),
+    "error in 200": (200, {}, b'{"error": {"message": "no such model"}}'),
     "401": error(401, "Incorrect API key provided: secret-key-1"),
     "400": error(400, "this model's maximum context length is 8192 tokens"),
     "html": (200, {}, b"<html>welcome to the proxy</html>"),
@@ -43,6 +46,7 @@ CHANGES: dict[str, Callable[[Items], Items]] = {
     "one index": _renumbered,
     "narrow": lambda items: [{**item, "embedding": item["embedding"][:-1]} for item in items],
     "NaN": lambda items: [*items[:-1], {**items[-1], "embedding": [float("nan")] * 384}],
+    "index in a list": lambda items: [{**item, "index": [item["index"]]} for item in items],
     "words": lambda items: [{**item, "embedding": ["a"]} for item in items],
 }
 """What becomes of the items of a right reply; those that touch the numbers are for float replies."""
@@ -86,8 +90,9 @@ class EmbeddingServer(ThreadingHTTPServer):
         """What a request is answered with."""
         if fault in STATUS:
             return STATUS[fault]
+        asked = None if fault == "all dimensions" else body.get("dimensions")
         with self.lock:
-            vectors = self.model.encode(body["input"], truncate_dim=body.get("dimensions"))
+            vectors = self.model.encode(body["input"], truncate_dim=asked)
         packed = self.base64 and body.get("encoding_format") == "base64"
         items: Items = [
             {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +139,78 @@ def test_a_cache_of_ones_own_serves_other_runs(texts: Path, server: EmbeddingSer
     assert len(server.requests) == REQUESTS + 2
 
 
+def test_another_model_in_the_same_folder_is_not_taken_for_the_first(
+    texts: Path, model_folder: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my-model"
+    shutil.copytree(model_folder, folder)
+    words = [folder, texts, "-o", tmp_path / "dataset", "--cache", tmp_path / "cache", "--force"]
+    assert run(*words).exit_code == 0
+    assert "52 of them in the cache" in run(*words).stdout
+    pooling = folder / "1_Pooling" / "config.json"
+    modes = json.loads(pooling.read_text())
+    pooling.write_text(
+        json.dumps({**modes, "pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True})
+    )
+    assert "in the cache" not in run(*words).stdout
+    made = Dataset.open(tmp_path / "dataset")
+    expected = SentenceTransformer(str(folder), device="cpu").encode(list(made.corpus.texts or ()))
+    np.testing.assert_allclose(made.corpus.vectors, expected, atol=1e-5)
+
+
+def test_an_endpoint_that_does_not_know_dimensions(texts: Path, server: EmbeddingServer) -> None:
+    server.faults += ["all dimensions"]
+    result = run(*arguments(texts, server), "--dimensions", 64, "--concurrency", 1)
+    assert result.exit_code == 2
+    assert "asked for 64 dims, the encoder answers with 384" in result.stderr
+
+
+def test_a_cache_with_two_widths(texts: Path, server: EmbeddingServer) -> None:
+    """As when the model behind an endpoint is replaced by a wider one."""
+    words = [*arguments(texts, server), "--cache", texts.parent / "cache"]
+    assert run(*words).exit_code == 0
+    with sqlite3.connect(texts.parent / "cache" / "vectors.sqlite") as cache:
+        cache.execute(
+            "UPDATE vectors SET vector = substr(vector, 1, 64) WHERE key IN (SELECT key FROM vectors LIMIT 3)"
+        )
+    cache.close()
+    result = run(*words, "--force")
+    assert result.exit_code == 2
+    assert "use another --cache" in result.stderr
+
+
+def test_repeated_texts_are_counted_and_embedded_once(texts: Path, server: EmbeddingServer) -> None:
+    lines = [json.dumps({"_id": f"d{row}", "text": "gout"}) for row in range(100)]
+    (texts / "corpus.jsonl").write_text("\n".join(lines))
+    (texts / "queries.jsonl").unlink()
+    shutil.rmtree(texts / "qrels")
+    result = run(*arguments(texts, server))
+    assert (
+        "100 texts; to embed: 4 characters, about 1 tokens (4 bytes of UTF-8 each), 1 requests"
+        in result.stdout
+    )
+    assert result.exit_code == 0 and server.answered == ["gout"]
+
+
+def test_what_is_not_its_own_stays(texts: Path, server: EmbeddingServer) -> None:
+    words = arguments(texts, server)
+    other = texts.parent / "dataset.embedding"
+    other.mkdir()
+    (other / "precious.txt").write_text("mine")
+    result = run(*words)
+    assert result.exit_code == 2 and "is no cache of vectors" in result.stderr
+    assert [path.name for path in other.iterdir()] == ["precious.txt"]
+    for places in (
+        ["-o", texts],
+        ["-o", texts.parent],
+        ["-o", texts.parent / "new", "--cache", texts.parent / "new" / "c"],
+    ):
+        refused = run("minilm", texts, "--endpoint", server.url, "--yes", "--force", *places)
+        assert refused.exit_code == 2 and "name another output" in refused.stderr
+    assert run("minilm", texts, "-o", ".", "--endpoint", server.url, "--dry-run").exit_code == 2
+    assert (texts / "corpus.jsonl").exists() and server.requests == []
+
+
 def test_a_dry_run_sends_and_leaves_nothing(texts: Path, server: EmbeddingServer) -> None:
     result = run(*arguments(texts, server), "--dry-run")
     assert result.exit_code == 0
@@ -149,6 +223,7 @@ def test_without_yes_nothing_is_sent(texts: Path, server: EmbeddingServer) -> No
     result = run(*[word for word in arguments(texts, server) if word != "--yes"])
     assert result.exit_code == 2
     assert "confirm with --yes" in result.stderr
+    assert [path.name for path in texts.parent.iterdir()] == ["texts"]
     assert server.requests == []
 
 

@@ -56,7 +56,7 @@ def test_vectors_come_in_the_order_of_the_texts(
     np.testing.assert_allclose(encoder().embed(TEXTS, "document"), model.encode(TEXTS), atol=1e-6)
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "cut"])
+@pytest.mark.parametrize("fault", ["429", "500", "520", "cut", "coding"])
 def test_failures_that_pass_are_sent_again(server: EmbeddingServer, encoder: Make, fault: str) -> None:
     server.faults += [fault] * (QUICK.attempts - 1)
     one = encoder()
@@ -74,6 +74,8 @@ def test_failures_that_pass_are_sent_again(server: EmbeddingServer, encoder: Mak
         ("quota", "HTTP 429: you have no credit", 1),
         ("400", "HTTP 400: this model's maximum context length is 8192 tokens", 1),
         ("html", "answers with something else than JSON", 1),
+        ("error in 200", "HTTP 200: no such model", 1),
+        ("index in a list", "the reply's indices are no whole numbers", 1),
         ("fewer", "the reply has 2 vectors for 3 texts", 1),
         ("one index", "the reply has no vector for text 1 of 3", 1),
         ("words", "the embedding at index 0 is neither numbers nor base64", 1),
@@ -111,6 +113,24 @@ def test_the_key_goes_into_the_header_and_nowhere_else(
         one.embed(TEXTS, "query")
     assert server.keys == [None, "Bearer secret-key-1"]
     assert "secret-key-1" not in one.identity("query") + repr(vars(one)["_client"].headers)
+
+
+@pytest.mark.parametrize("key", ["secret-1\nsecret-2", 'secret-1"', "sécret-1"])
+def test_what_is_no_key_is_refused_and_not_shown(
+    server: EmbeddingServer, encoder: Make, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("SMEC_API_KEY", key)
+    with pytest.raises(ConfigError, match="SMEC_API_KEY: holds characters that no key has") as raised:
+        encoder()
+    assert "cret-" not in str(raised.value)
+
+
+def test_a_proxy_that_cannot_be_used_is_one_line(
+    server: EmbeddingServer, encoder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="the proxy of the environment cannot be used"):
+        encoder()
 
 
 def test_prompts_and_dimensions_are_sent(server: EmbeddingServer, encoder: Make) -> None:
@@ -152,6 +172,19 @@ def test_requests_keep_to_the_rate_and_to_a_pause() -> None:
     pace.pause(10)
     clock.send(pace, 2)
     assert clock.sent == [0, 0.5, 1, 11, 11.5]
+
+
+def test_a_pause_holds_back_those_who_wait_already() -> None:
+    clock = Clock()
+
+    def paused_meanwhile(seconds: float) -> None:
+        clock.wait(seconds)
+        if clock.now == 0.5:
+            pace.pause(10)
+
+    pace = Pace(120, clock=lambda: clock.now, wait=paused_meanwhile)
+    clock.send(pace, 3)
+    assert clock.sent == [0, 10.5, 11]
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:

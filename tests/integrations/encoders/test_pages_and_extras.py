@@ -57,7 +57,7 @@ def test_commands(here: Path, texts: Path, server: EmbeddingServer) -> None:
         words = [word.replace("https://api.openai.com/v1", server.url) for word in words]
         result = CliRunner().invoke(app, [*words, "--force", "--yes"])
         assert result.exit_code == 0, result.output
-    assert {body["dimensions"] for body in server.requests} == {512}
+    assert {body["dimensions"] for body in server.requests} == {256}
 
 
 @pytest.mark.parametrize(

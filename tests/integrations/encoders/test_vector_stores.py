@@ -12,6 +12,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_huggingface import HuggingFaceEmbeddings
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
@@ -77,6 +78,16 @@ def test_langchain_vectors_are_the_compressors(langchain: Embeddings, compressor
     with pytest.raises(DataError, match="vectors have 96 dims, but 384 are expected"):
         CompressedEmbeddings(small, compressor).embed_query("gout")
 
+    class Ragged(Embeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [[0.1] * 384, [0.1] * 383]
+
+        def embed_query(self, text: str) -> list[float]:
+            return [0.1]
+
+    with pytest.raises(DataError, match="not all of one width"):
+        CompressedEmbeddings(Ragged(), compressor).embed_documents(["a", "b"])
+
 
 def test_llama_index_store(
     llama_index: BaseEmbedding, compressor: Compressor, pairs: list[tuple[str, str]]
@@ -93,6 +104,19 @@ def test_llama_index_store(
     assert asyncio.run(search()) == found[:5]
 
 
+def test_llama_index_keeps_the_sizes_apart_in_its_cache(
+    llama_index: BaseEmbedding, compressor: Compressor
+) -> None:
+    cache = IngestionCache()
+    widths = []
+    for dim in (96, 24):
+        embedding = CompressedEmbedding(llama_index, compressor, dim=dim)
+        pipeline = IngestionPipeline(transformations=[embedding], cache=cache)
+        (node,) = pipeline.run(nodes=[TextNode(text="gout", id_="n")])
+        widths.append(len(node.embedding))
+    assert widths == [96, 24]
+
+
 def test_llama_index_vectors_are_the_compressors(llama_index: BaseEmbedding, compressor: Compressor) -> None:
     small = CompressedEmbedding(llama_index, compressor, dim=24)
     expected = compressor.encode(np.asarray(llama_index.get_text_embedding("gout"))[None], 24)[0]
@@ -105,5 +129,7 @@ def test_llama_index_vectors_are_the_compressors(llama_index: BaseEmbedding, com
     vectors += small.get_text_embedding_batch(["gout"])
     np.testing.assert_allclose(vectors, [expected] * len(vectors), atol=1e-6)
     assert (small.dim, small.model_name) == (24, llama_index.model_name)
+    known = small.to_dict()
+    assert (known["smec_dim"], known["smec_compressor"]) == (24, compressor.fingerprint)
     with pytest.raises(DataError, match="vectors have 24 dims, but 384 are expected"):
         CompressedEmbedding(small, compressor).get_query_embedding("gout")

@@ -47,9 +47,10 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for call in calls:
         result = CliRunner().invoke(app, shlex.split(call)[1:])
         assert result.exit_code == 0, f"{call}\n{result.output}"
-    python = [block for language, block in blocks if language == "python"]
-    script = "checked = []\n" + "\n".join(f"{block}{CHECK}small = ()" for block in python[:-1])
-    script = script.removesuffix("small = ()") + python[-1] + END
+    *others, on_hub, pipeline = (block for language, block in blocks if language == "python")
+    script = "checked = []\n" + "\n".join(f"{block}{CHECK}small = ()" for block in others)
+    script = script.removesuffix("small = ()") + on_hub + END
+    script += f"{pipeline}assert neighbours.shape == (5, 10)"
     with running_hub() as hub:
         mine = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
         finished = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import onnx
 import onnxruntime
 import pytest
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize
+from torch import Tensor
 
 from exportable import DIMS, READ, TOLERANCE, check_codes, compressor, vectors
 from smec.compressor import Block, Compressor
@@ -51,6 +54,12 @@ def test_an_export_agrees_with_encode(target: str, dim: int, tmp_path: Path) -> 
     assert np.abs(found - compressor().encode(vectors(), dim)).max() <= TOLERANCE
     alone = READ[target](tmp_path / "out", vectors()[:1])
     assert np.abs(alone - found[:1]).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("codec", ["float32", "int4", "binary"])
+def test_an_onnx_graph_takes_no_rows_too(codec: str, tmp_path: Path) -> None:
+    export(compressor(), "onnx", tmp_path / "out", dim=48, codec=codec)
+    assert len(READ["onnx"](tmp_path / "out", vectors()[:0])) == 0
 
 
 @pytest.mark.parametrize("codec", ["float16", "int8", "int4", "binary", "itq"])
@@ -114,8 +123,25 @@ def test_attaching_leaves_the_model_as_it_is(
     assert [type(module).__name__ for module in small][-3:] == ["Normalize", "Dense", "Normalize"]
     found = small.encode(texts[:100])
     assert np.abs(found - compressor().encode(embedded[:100], 12)).max() <= TOLERANCE
-    assert np.array_equal(encoder.encode(texts[:10]), encoder.encode(texts[:10]))
+    assert np.array_equal(encoder.encode(texts[:10]), embedded[:10])
     assert small.similarity_fn_name == "cosine"
+
+
+class Shifted(Normalize):
+    """A module that takes an argument of `encode`, as those of models for several tasks do."""
+
+    def forward(self, features: dict[str, Tensor], shift: float = 0.0) -> dict[str, Tensor]:
+        features["sentence_embedding"] = features["sentence_embedding"].roll(int(shift), dims=1)
+        return features
+
+
+def test_arguments_of_single_modules_still_reach_them(encoder: SentenceTransformer, texts: list[str]) -> None:
+    modules = OrderedDict([*list(encoder.named_children())[:-1], ("2", Shifted())])
+    tasks = SentenceTransformer(modules=modules, device="cpu")
+    tasks.module_kwargs = {"2": ["shift"]}
+    small = tasks.encode(texts[:10], shift=3), compressor().attach(tasks, 48).encode(texts[:10], shift=3)
+    assert np.abs(small[1] - compressor().encode(small[0], 48)).max() <= TOLERANCE
+    assert np.abs(small[1] - compressor().encode(tasks.encode(texts[:10]), 48)).max() > 0.01
 
 
 def test_prompts_are_kept(texts: list[str], tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import torch
 
 from smec import Compressor, train
 from smec.config import build_config
-from smec.data import Dataset
+from smec.data import Dataset, Embeddings
 from smec.training import checkpoint as checkpoints
 from smec.training.loop import Progress
 from training_data import EACH, small_dataset, write_dataset
@@ -133,8 +132,9 @@ def test_an_error_of_one_process_ends_the_others_in_silence(dataset: Path, tmp_p
     )
     program = tmp_path / "program.py"
     program.write_text(script)
-    other = shutil.copytree(dataset, tmp_path / "other")
-    np.save(other / "corpus.npy", -np.load(other / "corpus.npy"))
+    small = small_dataset()
+    turned = Embeddings(small.corpus.ids, -np.asarray(small.corpus.vectors))
+    other = write_dataset(tmp_path / "other", Dataset(turned, small.queries, small.qrels))
     for second, message in ((tmp_path / "none", "no such folder"), (other, "different data")):
         code, stdout, stderr = ran(*TORCHRUN, program, "train", dataset, "-o", tmp_path / "model", second)
         assert (code != 0, stdout) == (True, "")

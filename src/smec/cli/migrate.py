@@ -41,6 +41,12 @@ def migrate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Write the rows that an earlier run has not written.")
     ] = False,
+    any_data: Annotated[
+        bool,
+        typer.Option(
+            "--any-data", help="Take rows too that do not look like what MODEL was trained on, at your risk."
+        ),
+    ] = False,
     batch: Annotated[int, typer.Option(help="Rows read, and rows written, together.", min=1)] = 2048,
     as_json: AsJson = False,
 ) -> None:
@@ -63,6 +69,7 @@ def migrate(
             dim=dim,
             codec=codec,
             resume=resume,
+            any_data=any_data,
             page_rows=batch,
             progress=progress,
         )

@@ -21,6 +21,7 @@ from smec.cli.options import (
 )
 from smec.cli.tables import print_outcome, unmet
 from smec.databases import is_url
+from smec.databases.address import parse
 from smec.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
@@ -130,7 +131,11 @@ def train(
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
         if is_url(dataset):
             small = compressor.dims[-1] if choice is None else choice.chosen.dim
-            typer.echo(f"next:  smec migrate '{dataset}' TARGET --model {output} --dim {small}{coded}")
+            stored = coded if settings.codec == "binary" else ""  # no database holds the others
+            # Without its password, where it has one.
+            typer.echo(
+                f"next:  smec migrate '{parse(dataset)}' TARGET --model {output} --dim {small}{stored}"
+            )
             return
         size = "" if choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")

@@ -66,19 +66,49 @@ def open_sample(
     source = streamed(suffix).source(corpus) if suffix in STREAMED else None
     if source is None or not source.has_ids or source.rows <= rows:
         return Dataset.open(folder)
-    files = {name: file for name, file in find_qrels(folder).items() if name == split}
-    qrels = {name: read_qrels(file) for name, file in files.items()}
+    name = folder.resolve().name
+    return sampled_dataset(source, str(corpus), name, rows, folder, seed=seed, split=split, progress=progress)
+
+
+def sampled_dataset(
+    source: Source,
+    place: str,
+    name: str,
+    rows: int,
+    folder: Path | None,
+    *,
+    seed: int = 0,
+    split: str | None = "train",
+    progress: OnRows | None = None,
+) -> Dataset:
+    """A sample of an opened corpus, with the queries and the judgements of ``split`` in ``folder``.
+
+    Parameters
+    ----------
+    source : Source
+    place, name : str
+        What messages call the corpus, and the dataset.
+    rows, seed, split, progress
+        As for `open_sample`.
+    folder : Path, optional
+        Of ``queries.*`` and ``qrels/``; None: there are none.
+
+    Raises
+    ------
+    DataError
+        As for `sampled`, or the corpus changed while it was read.
+    """
+    files = {} if folder is None else {n: file for n, file in find_qrels(folder).items() if n == split}
+    qrels = {n: read_qrels(file) for n, file in files.items()}
     judged = {document for of in qrels.values() for documents in of.values() for document in documents}
-    sample, whole = sampled(source, str(corpus), rows, always=judged, seed=seed, progress=progress)
-    queries = find_queries(folder)
-    return Dataset(
-        sample,
-        None if queries is None else read_vectors(queries),
-        qrels,
-        folder.resolve().name,
-        qrels_files=files,
-        whole=whole,
-    )
+    queries = None if folder is None else find_queries(folder)
+    asked = None if queries is None else read_vectors(queries)
+    sample, whole = sampled(source, place, rows, always=judged, seed=seed, progress=progress)
+    if (came := whole.moments.rows) != source.rows:
+        raise DataError(
+            f"{place}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
+        )
+    return Dataset(sample, asked, qrels, name, qrels_files=files, whole=whole)
 
 
 def drawn_rows(total: int, always: IntArray, limit: int, seed: int) -> IntArray:

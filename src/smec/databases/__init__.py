@@ -43,8 +43,8 @@ _EXTRAS = {
 
 
 def is_url(text: str) -> bool:
-    """Whether this names a collection rather than a file."""
-    return text.partition("://")[0] in DATABASES
+    """Whether this names a collection, of whatever database, rather than a folder."""
+    return "://" in text
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from smec.errors import ConfigError
 
@@ -33,9 +34,11 @@ class Address:
 
     def __str__(self) -> str:
         """Without what may be a password: messages and stamps show it."""
-        location = re.sub(r"^([^/@:]*):[^/]*@", r"\1@", self.location)
+        location = re.sub(r"^([^@:/?]*):.*@", r"\1@", self.location)
         location = re.sub(r"(password=)[^&]*", r"\1...", location)
-        return f"{self.scheme}://{location}#{self.collection}"
+        named = {name: column for name in OPTIONS if (column := getattr(self, name)) is not None}
+        options = f"?{urlencode(named)}" if named else ""
+        return f"{self.scheme}://{location}#{self.collection}{options}"
 
 
 def parse(url: str) -> Address:
@@ -47,13 +50,19 @@ def parse(url: str) -> Address:
         It has no ``scheme://``, location or ``#collection``, or options that do not exist.
     """
     scheme, _, rest = url.partition("://")
-    location, _, named = rest.partition("#")
+    # The last one, as a password may have others.
+    location, mark, named = rest.rpartition("#")
+    if not mark:
+        location, named = rest, ""
     collection, _, query = named.partition("?")
+    if location and _is_folder(scheme, location):
+        location = os.path.abspath(location)  # the stamp of a target names its source from everywhere
     # "postgres://" is the other spelling that PostgreSQL itself takes.
     address = Address("postgresql" if scheme == "postgres" else scheme, location, collection)
     if not (rest and location and collection):
+        shown = str(address) if rest else repr(url.partition("=")[0])  # the rest may be a password
         raise ConfigError(
-            f"{address if rest else url}: not a collection; write DATABASE://LOCATION#COLLECTION, as in "
+            f"{shown}: not a collection; write DATABASE://LOCATION#COLLECTION, as in "
             "lancedb:///data/lance#documents"
         )
     options = dict(parse_qsl(query, keep_blank_values=True))
@@ -64,3 +73,9 @@ def parse(url: str) -> Address:
             f"?{'&'.join(f'{name}=COLUMN' for name in OPTIONS)}"
         )
     return Address(address.scheme, location, collection, options.get("vector"), options.get("id"))
+
+
+def _is_folder(scheme: str, location: str) -> bool:
+    if scheme == "qdrant":
+        return location.startswith(("/", "."))
+    return scheme in ("lancedb", "chroma") and "://" not in location

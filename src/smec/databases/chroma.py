@@ -93,28 +93,44 @@ class Records:
                 )
             if not found["ids"]:
                 return
-            payload = []
-            for metadata, document in zip(found["metadatas"], found["documents"], strict=True):
-                payload.append({**(metadata or {}), **({} if document is None else {DOCUMENT: document})})
+            rows_ = zip(found["ids"], found["metadatas"], found["documents"], strict=True)
+            payload = [self._fields(*row) for row in rows_]
             yield Page(found["ids"], np.asarray(found["embeddings"], dtype=np.float32), payload)
             offset += len(found["ids"])
 
     def fetch(self, ids: Sequence[Id]) -> Float32Array:
         """By the ids."""
-        with asking(self.name, *REFUSALS):
-            found = self._opened.get(ids=list(map(str, ids)), include=["embeddings"])
-        places = {id_: place for place, id_ in enumerate(found["ids"])}
-        missing = [id_ for id_ in ids if str(id_) not in places]
+        found = {
+            id_: vector
+            for part in self._parts(ids, ["embeddings"])
+            for id_, vector in zip(part["ids"], part["embeddings"], strict=True)
+        }
+        missing = [id_ for id_ in ids if str(id_) not in found]
         if missing:
             raise DataError(f"{self.name}: has no record of id {missing[0]!r}")
-        rows: Float32Array = np.asarray(found["embeddings"], dtype=np.float32)
-        return rows[[places[str(id_)] for id_ in ids]]
+        return np.asarray([found[str(id_)] for id_ in ids], dtype=np.float32)
 
     def existing(self, ids: Sequence[Id]) -> list[bool]:
         """By the ids."""
-        with asking(self.name, *REFUSALS):
-            there = set(self._opened.get(ids=list(map(str, ids)), include=[])["ids"])
+        there = {id_ for part in self._parts(ids, []) for id_ in part["ids"]}
         return [str(id_) in there for id_ in ids]
+
+    def _parts(self, ids: Sequence[Id], include: list[str]) -> Iterator[Any]:
+        """What is there of these ids, in as many calls as the database wants."""
+        most = self._client.get_max_batch_size()
+        for start in range(0, len(ids), most):
+            with asking(self.name, *REFUSALS):
+                yield self._opened.get(ids=list(map(str, ids[start : start + most])), include=include)
+
+    def _fields(self, id_: str, metadata: Mapping[str, Any] | None, document: str | None) -> dict[str, Any]:
+        fields = dict(metadata or {})
+        if document is None:
+            return fields
+        if DOCUMENT in fields:
+            raise DataError(
+                f"{self.name}: record {id_!r} has a document and a metadata field {DOCUMENT!r}; rename that"
+            )
+        return {**fields, DOCUMENT: document}
 
     def create(self, like: Shape, stamp: Stamp) -> None:
         """By cosine."""
@@ -161,7 +177,10 @@ class Records:
     def _index_bytes(self) -> int | None:
         # The folders of indexes bear the ids of Chroma's segments, which only its own tables connect.
         base = Path(self._address.location, "chroma.sqlite3")
-        with closing(sqlite3.connect(f"file:{base}?mode=ro", uri=True)) as database:
+        with (
+            asking(self.name, sqlite3.Error),
+            closing(sqlite3.connect(f"{base.resolve().as_uri()}?mode=ro", uri=True)) as database,
+        ):
             rows = database.execute(
                 "SELECT id FROM segments WHERE collection = ? AND scope = 'VECTOR'", [str(self._opened.id)]
             ).fetchall()
@@ -173,8 +192,15 @@ class Records:
 def _flat(payload: Mapping[str, Any], skip: str | None) -> dict[str, Any] | None:
     """Metadata as Chroma takes it; None where there is nothing."""
     flat = {
-        key: value if isinstance(value, bool | int | float | str) else json.dumps(plain(value))
+        key: value if _is_native(value) else json.dumps(plain(value))
         for key, value in payload.items()
         if value is not None and key != skip
     }
     return flat or None
+
+
+def _is_native(value: Any) -> bool:
+    """Numbers, strings and lists of one kind of them."""
+    scalars = value if isinstance(value, list) and value else [value]
+    kinds = {type(one) for one in scalars}
+    return len(kinds) == 1 and kinds <= {bool, int, float, str}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,6 +87,8 @@ class Stamp(BaseModel):
     vector: str
     id: str
     """Names of the columns, where a collection has columns."""
+    free: bool = False
+    """Whether rows of the source have fields of their own: a table holds them as JSON in one column."""
 
 
 class Collection(Protocol):
@@ -172,9 +175,23 @@ def chosen(wanted: str | None, candidates: Sequence[str], what: str, name: str) 
     return candidates[0]
 
 
+class JsonText(str):
+    """A value as the JSON that a database has of it, to be written as it is or read by `plain`."""
+
+    __slots__ = ()
+
+
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: dates, decimals and the like as strings."""
-    return json.loads(json.dumps(value, default=str))
+    """``value`` as JSON can hold it: bytes as base64, dates, decimals and the like as strings."""
+    if isinstance(value, JsonText):
+        return json.loads(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def folder_bytes(folder: Path) -> int:

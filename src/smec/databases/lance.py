@@ -39,7 +39,7 @@ PAYLOAD = "payload"
 ELEMENTS = {"float32": pa.float32(), "float16": pa.float16(), "binary": pa.uint8()}
 FEW = 256
 """Rows below which an index is not worth making, nor can LanceDB make one of every kind."""
-REFUSALS = (ValueError, RuntimeError, pa.ArrowException)
+REFUSALS = (ValueError, RuntimeError, OverflowError, pa.ArrowException)
 
 
 @contextmanager
@@ -128,16 +128,15 @@ class Table:
 
     def write(self, page: Page) -> None:
         """One version of the table: all of its rows or none."""
-        schema, shape = self._table.schema, self._shape
-        free = schema.names[2:] == [PAYLOAD] and any(set(one) != {PAYLOAD} for one in page.payload)
+        schema, shape, made = self._table.schema, self._shape, self.stamp()
         width = schema.field(shape.vector).type.list_size
-        arrays = {
-            shape.id.name: pa.array(page.ids, shape.id.type),
-            shape.vector: pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(page.vectors)), width),
-        }
-        if free:
-            arrays[PAYLOAD] = pa.array([json.dumps(plain(one)) for one in page.payload])
         with asking(self.name, *REFUSALS):
+            arrays = {
+                shape.id.name: pa.array(page.ids, shape.id.type),
+                shape.vector: pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(page.vectors)), width),
+            }
+            if made is not None and made.free:
+                arrays[PAYLOAD] = pa.array([json.dumps(plain(one)) for one in page.payload])
             for field in schema:
                 if field.name not in arrays:
                     values = [_fitting(one.get(field.name), field.type) for one in page.payload]

@@ -10,6 +10,7 @@ from smec.artefact import tensors_hash
 from smec.codecs import Codec, Codes, code_bytes
 from smec.compressor import Compressor
 from smec.databases import open_collection
+from smec.databases.address import parse
 from smec.databases.collection import PAGE_ROWS, Collection, Page, Shape, Stamp
 from smec.databases.comparison import RowSample, Side, ask, furthest
 from smec.databases.origin import Origin
@@ -63,6 +64,7 @@ def migrate(
     dim: int | None = None,
     codec: str = "float32",
     resume: bool = False,
+    any_data: bool = False,
     page_rows: int = PAGE_ROWS,
     progress: OnRows | None = None,
 ) -> Migrated:
@@ -83,6 +85,8 @@ def migrate(
         "float32", "float16" or "binary", where the target can hold it.
     resume : bool
         Write what an earlier run has not written.
+    any_data : bool
+        Take rows too that do not look like what the compressor was trained on.
     page_rows : int
         Rows read and written together.
     progress : callable, optional
@@ -91,7 +95,7 @@ def migrate(
     Raises
     ------
     ConfigError
-        A URL or a size that is none, or a codec that the target cannot hold.
+        A URL or a size that is none, options of a target, or a codec that it cannot hold.
     DataError
         The source has no vectors, several columns of them, vectors of another model or width, or an
         unusable row; names it. Or what was written is not what was read.
@@ -101,19 +105,23 @@ def migrate(
         A database cannot be reached or refuses, at the start or midway; rows that are written stay.
     """
     stored = compressor.codec(codec, served(dim, compressor.dims, compressor.name))
+    named = parse(target)
+    if named.vector or named.id:
+        raise ConfigError(f"{named}: a target has the columns of its source; leave out what follows '?'")
     with ExitStack() as stack:
         full = stack.enter_context(open_collection(source))
-        small = stack.enter_context(open_collection(target))
         shape = checked_shape(full)
         if shape.dim != compressor.input_dim:
             raise DataError(
                 f"{full.name}: its vectors have {shape.dim} dims, but the compressor takes "
                 f"{compressor.input_dim}"
             )
+        small = stack.enter_context(open_collection(target))
         _prepare(small, shape, _stamp(compressor, stored, full.name, shape), resume=resume)
         sample = RowSample(VERIFIED)
         try:
-            rows, reused = _copy(full, small, _Coder(compressor, stored), sample, resume, page_rows, progress)
+            coder = _Coder(compressor, stored, None if any_data else Origin(compressor))
+            rows, reused = _copy(full, small, coder, sample, resume, page_rows, progress)
         except DatabaseError as error:
             raise DatabaseError(f"{error}; what is written stays, go on with --resume") from error
         small.build_index()
@@ -160,6 +168,7 @@ def _stamp(compressor: Compressor, stored: Codec, source: str, shape: Shape) -> 
         source=source,
         vector=shape.vector,
         id=shape.id.name,
+        free=shape.columns is None,
     )
 
 
@@ -203,16 +212,15 @@ class _Coder:
 
     compressor: Compressor
     codec: Codec
-
-    def __post_init__(self) -> None:
-        self._origin = Origin(self.compressor)
+    origin: Origin | None
 
     def check(self, page: Page, name: str, first_row: int) -> FloatArray:
         """The page's vectors, if a compressor can take them."""
         ids = [str(id_) for id_ in page.ids]
         dim = self.compressor.input_dim
         vectors = check_vectors(page.vectors, name, dim=dim, ids=ids, first_row=first_row)
-        self._origin.check(vectors, ids, name)
+        if self.origin is not None:
+            self.origin.check(vectors, ids, name)
         return vectors
 
     def small(self, page: Page) -> Page:
@@ -244,6 +252,11 @@ def _copy(
         reused += len(there) - len(missing)
         if progress is not None:
             progress(read, total)
+    if read != total:
+        raise DataError(
+            f"{full.name}: {read:,} rows came, but there were {total:,}; are ids null or twice in it, or did "
+            "it change meanwhile?"
+        )
     return read, reused
 
 
@@ -256,7 +269,7 @@ def _verify(small: Collection, codec: str, sample: RowSample, codes: Codes, rows
             "did it change meanwhile?"
         )
     worst = furthest(small.fetch(sample.ids), codes)
-    if worst > TOLERANCE[codec]:
+    if not worst <= TOLERANCE[codec]:  # NaN is not
         raise DataError(
             f"{small.name}: what is read back differs from what was written by {worst:.1e} (allowed "
             f"{TOLERANCE[codec]:.0e}); do not use it"

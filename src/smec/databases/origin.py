@@ -13,19 +13,20 @@ from smec.vectors import FloatArray, normalise
 
 FEWEST = 4
 """Strange rows of a page that are not yet taken for another model's."""
-SHARE = 0.02
-"""Of a page, likewise: measured on SciFact, below 1 in 10,000 of its own rows are strange."""
-TELLING = 2.0
-"""How many times more of a canary than of a random direction the matrix must keep, to tell them apart."""
+SHARE = 0.005
+"""Of a page, likewise: measured on SciFact, at most 3 in 10,000 of its own rows are strange."""
+SPREADS = 6.0
+"""Standard deviations above what the matrix keeps of a random direction: below, a row is strange."""
 
 
 class Origin:
     """Looks at how much of each row the matrix keeps.
 
-    A matrix that was trained on some embeddings keeps most of them, and of any other direction only the
-    share of its dims: half way between (geometrically) lies the limit. Rows of another model are found
-    one by one where they are mixed in; another subject in the same model passes. Where the sizes are too
-    small or too large a part of D to tell, nothing is found.
+    A matrix that was trained on some embeddings keeps most of them, and of a random direction only the
+    share of its dims, give or take a little: a row of which it keeps no more than that is strange. So rows
+    of another model are found one by one where they are mixed in. Rows of the same model on another subject
+    can be strange too, the more the smaller the size: the compressor was not made for them. Where the matrix
+    keeps almost everything, or little of its own canaries, nothing is found.
 
     Parameters
     ----------
@@ -35,9 +36,14 @@ class Origin:
     def __init__(self, compressor: Compressor) -> None:
         dim = compressor.dims[0]
         self._matrix = compressor.block(dim).matrix[:, :dim]
-        random = float((self._matrix**2).sum()) / compressor.input_dim
+        # A random direction keeps this share, and that much more or less.
+        grams = self._matrix.T @ self._matrix
+        random = float(np.trace(grams)) / compressor.input_dim
+        variance = 2 * ((grams**2).sum() - random**2 * compressor.input_dim)
+        spread = float(np.sqrt(max(0.0, variance))) / compressor.input_dim
         canaries = float(self._kept(compressor.tensors[CANARY_INPUTS]).min())
-        self._limit = np.sqrt(random * canaries) if canaries > TELLING * random else 0.0
+        limit = random + SPREADS * spread
+        self._limit = limit if canaries > limit else 0.0
 
     def check(self, vectors: FloatArray, ids: Sequence[Id], name: str) -> None:
         """Raise DataError where some rows, or all, seem to be another model's; names one."""
@@ -45,8 +51,8 @@ class Origin:
         if len(strange) > max(FEWEST, SHARE * len(ids)):
             raise DataError(
                 f"{name}: {len(strange)} of {len(ids)} rows read together, id {ids[strange[0]]!r} the first, "
-                "do not look like the embeddings that the compressor was trained on; mixed models? embed "
-                "them again"
+                "do not look like what the compressor was trained on: of another model, or another subject? "
+                "train on this collection, or migrate with --any-data"
             )
 
     def _kept(self, vectors: FloatArray) -> FloatArray:

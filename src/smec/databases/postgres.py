@@ -15,9 +15,29 @@ from psycopg.types.json import Jsonb
 
 from smec.codecs import Codes
 from smec.databases.address import Address
-from smec.databases.collection import Id, Page, Shape, Size, Stamp, asking, chosen, plain, read_stamp
+from smec.databases.collection import (
+    Id,
+    JsonText,
+    Page,
+    Shape,
+    Size,
+    Stamp,
+    asking,
+    chosen,
+    plain,
+    read_stamp,
+)
 from smec.databases.postgres_catalogue import Catalogue
-from smec.databases.postgres_types import FIELDS, NATIVE, adapted, bit_string, field_of, matrix, sql_type
+from smec.databases.postgres_types import (
+    FIELDS,
+    JSON,
+    NATIVE,
+    adapted,
+    bit_string,
+    field_of,
+    matrix,
+    sql_type,
+)
 from smec.errors import ConfigError, DatabaseError, DataError
 from smec.vectors import FloatArray
 
@@ -27,6 +47,8 @@ MOST_DIMS = {"float32": 2000, "float16": 4000, "binary": 64_000}
 """What an HNSW index takes."""
 MARK = "smec "
 """Begins a stamp in the comment of a table."""
+LONGEST_NAME = 63
+"""Bytes of an identifier; PostgreSQL cuts longer ones silently."""
 PAYLOAD = "payload"
 """Column of type jsonb for what has no columns of its own."""
 OPERATORS = {"_ip_": "<#>", "_l2_": "<->", "_l1_": "<+>", "hamming": "<~>", "cosine": "<=>"}
@@ -36,8 +58,15 @@ OPERATORS = {"_ip_": "<#>", "_l2_": "<->", "_l1_": "<+>", "hamming": "<~>", "cos
 @contextmanager
 def opened(address: Address) -> Iterator[Table]:
     """Connect; DatabaseError if that fails or the extension is not there."""
+    dsn = f"postgresql://{address.location}"
+    try:
+        psycopg.conninfo.conninfo_to_dict(dsn)
+    except (psycopg.ProgrammingError, ValueError) as error:  # whose text may repeat the password
+        raise ConfigError(
+            f"{address}: no valid DSN; are special characters of the password %-encoded?"
+        ) from error
     with asking(str(address), psycopg.Error):
-        connection = psycopg.connect(f"postgresql://{address.location}", autocommit=True)
+        connection = psycopg.connect(dsn, autocommit=True)
     with connection:
         try:
             register_vector(connection)
@@ -86,13 +115,15 @@ class Table:
         names = [field.name for field in self._columns]
         last: Id | None = None
         while True:
-            condition = "" if last is None else f"WHERE {self._quoted(self._layout.id.name)} > %s"
-            tail = f"{condition} ORDER BY {self._quoted(self._layout.id.name)} LIMIT {rows}"
+            condition = "" if last is None else f"WHERE {self._escaped(self._layout.id.name)} > %s"
+            tail = f"{condition} ORDER BY {self._escaped(self._layout.id.name)} LIMIT {rows}"
             found = self._select([self._layout.id.name, self._layout.vector, *names], tail, last)
             if not found:
                 return
             ids = [row[0] for row in found]
-            payload = [dict(zip(names, row[2:], strict=True)) for row in found]
+            if None in ids:
+                raise DataError(f"{self.name}: a row has no id (null); every row needs one")
+            payload = [self._fields(names, row[2:]) for row in found]
             yield Page(ids, matrix([row[1] for row in found], ids, self.name), payload)
             last = ids[-1]
 
@@ -122,6 +153,11 @@ class Table:
             like.vector: f"{kind}({stamp.dim}) NOT NULL",
         }
         columns |= {PAYLOAD: "jsonb"} if like.columns is None else {f.name: sql_type(f) for f in like.columns}
+        for name in columns:
+            if len(name.encode()) > LONGEST_NAME:
+                raise DataError(
+                    f"{self.name}: PostgreSQL would cut the column's name {name!r}; rename it first"
+                )
         lines = ", ".join(f"{self._quoted(name)} {type_}" for name, type_ in columns.items())
         comment = sql.Literal(MARK + stamp.model_dump_json()).as_string(self._connection)
         with asking(self.name, psycopg.Error), self._connection.transaction():
@@ -133,7 +169,7 @@ class Table:
         """One COPY: all of its rows or none."""
         fields = [field.name for field in self._columns]
         kinds = [self._catalogue.columns[name].kind for name in fields]
-        free = fields == [PAYLOAD] and kinds == ["jsonb"] and any(set(p) != {PAYLOAD} for p in page.payload)
+        free = self._free
         names = ", ".join(map(self._quoted, [self._layout.id.name, self._layout.vector, *fields]))
         with asking(self.name, psycopg.Error), self._connection.cursor() as cursor:
             with cursor.copy(f"COPY {self._named} ({names}) FROM STDIN".encode()) as rows:
@@ -166,7 +202,7 @@ class Table:
             sign for part, sign in OPERATORS.items() if part in (index.operators if index else usual)
         )
         width = f"({self._layout.dim})" if self._kind == "bit" else ""
-        nearest = f"{self._quoted(self._layout.vector)} {operator} %s::{self._kind}{width}"
+        nearest = f"{self._escaped(self._layout.vector)} {operator} %s::{self._kind}{width}"
         found = self._select([self._layout.id.name], f"ORDER BY {nearest} LIMIT {k}", self._text(query))
         return [str(row[0]) for row in found]
 
@@ -192,6 +228,19 @@ class Table:
             self._catalogue.width(vector), vector, field_of(id_, kinds[id_], columns[id_].declared), payload
         )
 
+    @cached_property
+    def _free(self) -> bool:
+        made = self.stamp()
+        return made is not None and made.free
+
+    def _fields(self, names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+        """The payload of a row; JSON as the database spells it."""
+        kinds = [self._catalogue.columns[name].kind for name in names]
+        return {
+            name: JsonText(value) if kind in JSON and value is not None else value
+            for name, kind, value in zip(names, kinds, values, strict=True)
+        }
+
     @property
     def _columns(self) -> pa.Schema:
         return self._layout.columns or pa.schema([])
@@ -207,6 +256,10 @@ class Table:
     def _quoted(self, column: str) -> str:
         return str(sql.Identifier(column).as_string(self._connection))
 
+    def _escaped(self, column: str) -> str:
+        """For a statement with values."""
+        return self._quoted(column).replace("%", "%%")
+
     def _text(self, vector: Any) -> str:
         return bit_string(vector, self._layout.dim) if self._kind == "bit" else str(vector.tolist())
 
@@ -215,16 +268,18 @@ class Table:
 
     def _of(self, ids: Sequence[Id], *names: str) -> list[tuple[Any, ...]]:
         declared = self._catalogue.columns[self._layout.id.name].declared
-        condition = f"WHERE {self._quoted(self._layout.id.name)} = ANY(%s::{declared}[])"
+        condition = f"WHERE {self._escaped(self._layout.id.name)} = ANY(%s::{declared}[])"
         return self._select([self._layout.id.name, *names], condition, list(ids))
 
     def _select(self, names: Sequence[str], tail: str, value: object) -> list[tuple[Any, ...]]:
         """Rows of these columns; those of types that Arrow does not have as text."""
         columns = self._catalogue.columns
-        readable = {*NATIVE, "vector", "halfvec"}
-        wanted = ", ".join(self._quoted(n) + ("" if columns[n].kind in readable else "::text") for n in names)
+        readable = {n for n in names if columns[n].kind in NATIVE and columns[n].kind not in JSON}
+        readable |= {self._layout.vector} if self._kind != "bit" else set()
+        wanted = ", ".join(self._quoted(name) + ("" if name in readable else "::text") for name in names)
         with asking(self.name, psycopg.Error), self._connection.cursor(binary=True) as cursor:
-            statement = f"SELECT {wanted} FROM {self._named} {tail}".encode()
-            values = None if value is None else [value]
+            values = [] if value is None else [value]
+            wanted, table = wanted.replace("%", "%%"), self._named.replace("%", "%%")
+            statement = f"SELECT {wanted} FROM {table} {tail}".encode()
             rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
             return rows

@@ -106,5 +106,5 @@ class Catalogue:
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with asking(self._name, psycopg.Error):
-            rows: list[tuple[Any, ...]] = self._connection.execute(query.encode(), values).fetchall()
+            rows: list[tuple[Any, ...]] = self._connection.execute(query.encode(), values or None).fetchall()
             return rows

@@ -10,7 +10,7 @@ import pyarrow as pa
 from psycopg.types.json import Jsonb
 
 from smec.codecs import Codes
-from smec.databases.collection import SQL, Id, plain
+from smec.databases.collection import SQL, Id, JsonText, plain
 from smec.errors import DataError
 from smec.vectors import FloatArray
 
@@ -72,9 +72,9 @@ def sql_type(field: pa.Field) -> str:
 
 def adapted(value: Any, kind: str) -> Any:
     """A value for COPY into a column of a type."""
-    if value is not None and kind in JSON and not isinstance(value, str):
-        return Jsonb(plain(value))
-    return value
+    if isinstance(value, JsonText) or value is None or kind not in JSON:
+        return value
+    return Jsonb(plain(value))
 
 
 def bit_string(code: Codes, dim: int) -> str:

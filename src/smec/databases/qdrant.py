@@ -33,8 +33,10 @@ from smec.vectors import Float32Array, FloatArray
 
 KEY = "smec"
 """Of the stamp in the collection's metadata."""
-SOURCE_ID = "_id"
+SOURCE_ID = "_smec_id"
 """Field of the payload that keeps an id which is neither a whole number nor a UUID."""
+POINTS = 256
+"""Of a request: a server takes some tens of megabytes at once."""
 NAMESPACE = uuid.UUID("5f0e7e3c-7f1c-4c59-9d5a-2d1c51a3c6b1")
 """Of the UUIDs that stand for such ids."""
 DATATYPES = {"float32": models.Datatype.FLOAT32, "float16": models.Datatype.FLOAT16}
@@ -185,7 +187,7 @@ class Points:
         self._stamped = True
 
     def write(self, page: Page) -> None:
-        """One request."""
+        """In requests that are not too large."""
         points = []
         for id_, vector, payload in zip(page.ids, page.vectors, page.payload, strict=True):
             point = point_id(id_)
@@ -194,7 +196,8 @@ class Points:
                 models.PointStruct(id=point, vector=vector.tolist(), payload={**plain(payload), **kept})
             )
         with asking(self.name, *REFUSALS):
-            self._client.upsert(self._collection, points, wait=True)
+            for start in range(0, len(points), POINTS):
+                self._client.upsert(self._collection, points[start : start + POINTS], wait=True)
 
     def build_index(self) -> None:
         """The server does it by itself; local mode has none."""
@@ -219,7 +222,10 @@ class Points:
     def _id_of(self, point: Any, payload: dict[str, Any]) -> str:
         key = self._address.id
         if key is None:
-            return str(payload.get(SOURCE_ID, point) if self._stamped else point)
+            kept = payload.get(SOURCE_ID)
+            return str(
+                kept if self._stamped and kept is not None and str(point_id(kept)) == str(point) else point
+            )
         if key not in payload:
             raise DataError(f"{self.name}: point {point} has no field {key!r} in its payload")
         return str(payload[key])

@@ -11,10 +11,9 @@ import pyarrow as pa
 from smec.data import Dataset
 from smec.data.blocks import Block, Source
 from smec.data.folder import check_folder, find_qrels, find_queries
-from smec.data.qrels import read_qrels
-from smec.data.readers import read_vectors
-from smec.data.sample import OnRows, sampled
+from smec.data.sample import OnRows, sampled_dataset
 from smec.databases import open_collection
+from smec.databases.address import parse
 from smec.databases.collection import PAGE_ROWS, Collection
 from smec.databases.migration import checked_shape
 from smec.errors import DataError
@@ -72,23 +71,13 @@ def open_corpus(
         As for the source of `smec.databases.migration.migrate`; the folder has no queries or no train
         judgements; or the collection changed while it was read.
     """
-    asked, qrels, files = None, {}, {}
-    if queries is not None:
-        folder = Path(queries)
+    folder = None if queries is None else Path(queries)
+    if folder is not None:
         check_folder(folder)
-        file = find_queries(folder)
-        files = {split: found for split, found in find_qrels(folder).items() if split == "train"}
-        if file is None or not files:
+        if find_queries(folder) is None or "train" not in find_qrels(folder):
             raise DataError(f"{folder}: must hold queries.* and qrels/train.tsv")
-        asked, qrels = read_vectors(file), {split: read_qrels(found) for split, found in files.items()}
-    judged = {document for of in qrels.values() for documents in of.values() for document in documents}
+    place = str(parse(url)).rpartition("#")[2]
     with open_source(url) as source:
-        corpus, whole = sampled(
-            source, url.partition("#")[2], rows, always=judged, seed=seed, progress=progress
+        return sampled_dataset(
+            source, place, place.partition("?")[0], rows, folder, seed=seed, progress=progress
         )
-        if (came := whole.moments.rows) != source.rows:
-            raise DataError(
-                f"{corpus.name}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
-            )
-    name = url.partition("#")[2].partition("?")[0]
-    return Dataset(corpus, asked, qrels, name, qrels_files=files, whole=whole)

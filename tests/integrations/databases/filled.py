@@ -82,7 +82,7 @@ def _read_qdrant(place: str, name: str) -> Rows:
     rows: Rows = {}
     for point in points:
         fields = dict(point.payload or {})
-        rows[str(fields.pop("_id", point.id))] = (np.array(point.vector, dtype=np.float32), fields)
+        rows[str(fields.pop("_smec_id", point.id))] = (np.array(point.vector, dtype=np.float32), fields)
     return rows
 
 

@@ -121,33 +121,103 @@ def test_bad_sources_are_refused_in_words(kind: str, url: Url) -> None:
     fill(url(kind, "zero"), broken)
     with pytest.raises(DataError, match=r"\(id 'd?7'\) is a zero vector"):
         migrate(compressor(), url(kind, "zero"), url(kind, "small"))
-    assert "password" not in str(url(kind, "zero"))
 
 
 def test_rows_of_another_model_among_those_of_the_first_are_found(url: Url) -> None:
     rng = np.random.default_rng(5)
-    axes = np.linalg.qr(rng.standard_normal((64, 64)))[0].astype(np.float32)
-    spread = (0.8 ** np.arange(64)).astype(np.float32)
-    rows = (rng.standard_normal((400, 64)).astype(np.float32) * spread) @ axes.T
+    axes = np.linalg.qr(rng.standard_normal((256, 256)))[0].astype(np.float32)
+    spread = (0.8 ** np.arange(256)).astype(np.float32)
+    rows = (rng.standard_normal((400, 256)).astype(np.float32) * spread) @ axes.T
     model = _pca(rows)
     fill(url("lancedb", "pure"), rows)
     assert migrate(model, url("lancedb", "pure"), url("lancedb", "small")).rows == 400
-    rows[::10] = rows[::10] @ np.linalg.qr(rng.standard_normal((64, 64)))[0].astype(np.float32)
+    fill(url("lancedb", "turned"), rows @ np.linalg.qr(rng.standard_normal((256, 256)))[0].astype(np.float32))
+    half = _pca(rows, 128)  # the largest size by default
+    with pytest.raises(DataError, match=r"of 400 rows read together.*or migrate with --any-data"):
+        migrate(half, url("lancedb", "turned"), url("lancedb", "none"))
+    assert migrate(half, url("lancedb", "turned"), url("lancedb", "any"), any_data=True).rows == 400
+    rows[::10] = rows[::10] @ np.linalg.qr(rng.standard_normal((256, 256)))[0].astype(np.float32)
     fill(url("lancedb", "mixed"), rows)
-    with pytest.raises(DataError, match=r"40 of 400 rows read together, id 'd0' the first.*mixed models"):
-        migrate(model, url("lancedb", "mixed"), url("lancedb", "none"))
+    with pytest.raises(DataError, match=r"40 of 400 rows read together, id 'd0' the first.*of another model"):
+        migrate(model, url("lancedb", "mixed"), url("lancedb", "mixed_small"))
 
 
-def _pca(rows: np.ndarray) -> Compressor:
+def _pca(rows: np.ndarray, dim: int = 16) -> Compressor:
     from smec.baselines.pca import principal_axes
     from smec.compressor import Block
     from smec.data.moments import moments_of
 
-    matrix = np.ascontiguousarray(principal_axes(moments_of(rows).second)[:, :16], dtype=np.float32)
+    matrix = np.ascontiguousarray(principal_axes(moments_of(rows).second)[:, :dim], dtype=np.float32)
     manifest = {"smec_version": "0", "preset": "default", "supervised": False, "training": {}, "data": {}}
     return Compressor.assemble(
-        [Block(matrix, (16,), "pca")], {**manifest, "libraries": {}}, rows[:16], rows.mean(axis=0)
+        [Block(matrix, (dim,), "pca")], {**manifest, "libraries": {}}, rows[:16], rows.mean(axis=0)
     )
+
+
+def test_what_is_read_back_is_compared(url: Url, postgres: str) -> None:
+    fill(url("postgresql", "full"), vectors(FEW))
+    table = url("postgresql", "small").rpartition("#")[2]
+
+    def spoil(done: int, rows: int) -> None:
+        with psycopg.connect(f"postgresql://{postgres}", autocommit=True) as other:
+            other.execute(f"UPDATE {table} SET vector = '[1,0,0,0,0,0,0,0]' WHERE id = 'd3'".encode())
+
+    with pytest.raises(DataError, match="what is read back differs from what was written by"):
+        migrate(compressor(), url("postgresql", "full"), url("postgresql", "small"), progress=spoil)
+
+
+def test_a_source_that_changes_meanwhile_is_noticed(url: Url, postgres: str) -> None:
+    fill(url("postgresql", "full"), vectors())
+    table = url("postgresql", "full").rpartition("#")[2]
+
+    def delete(done: int, rows: int) -> None:
+        with psycopg.connect(f"postgresql://{postgres}", autocommit=True) as other:
+            other.execute(f"DELETE FROM {table} WHERE id = 'd99'".encode())
+
+    with pytest.raises(DataError, match="299 rows came, but there were 300"):
+        migrate(
+            compressor(), url("postgresql", "full"), url("postgresql", "small"), page_rows=50, progress=delete
+        )
+
+
+@pytest.mark.parametrize(("source", "target"), [(s, t) for s in ("qdrant", "chroma") for t in KINDS])
+def test_payload_without_columns_arrives_as_it_was(
+    source: str, target: str, url: Url, tmp_path: Path
+) -> None:
+    """A field that is called as the column of all of them is, ids of others, lists."""
+    odd: dict[str, object] = {"payload": "hello", "_id": "mine", "tags": ["x", "y"]}
+    with_payload(source, tmp_path / source, odd)
+    migrate(compressor(), url(source, "odd"), url(target, "small"))
+    for _, fields in read(url(target, "small")).values():
+        column = fields["payload"] if target == "lancedb" else None
+        assert (fields if column is None else json.loads(str(column))) == odd
+
+
+def with_payload(kind: str, place: Path, payload: dict[str, object]) -> None:
+    """A collection ``odd`` of three records with this payload."""
+    if kind == "qdrant":
+        from qdrant_client import QdrantClient, models
+
+        client = QdrantClient(path=str(place))
+        client.create_collection(
+            "odd", vectors_config=models.VectorParams(size=16, distance=models.Distance.COSINE)
+        )
+        points = [
+            models.PointStruct(id=n, vector=v.tolist(), payload=payload) for n, v in enumerate(vectors(3))
+        ]
+        client.upsert("odd", points)
+        client.close()
+        return
+    import chromadb
+    from chromadb.config import Settings
+
+    store = chromadb.PersistentClient(str(place), settings=Settings(anonymized_telemetry=False))
+    store.create_collection("odd", embedding_function=None).add(
+        ids=["a", "b", "c"],
+        embeddings=vectors(3),
+        metadatas=[payload] * 3,
+    )
+    store.close()
 
 
 def test_a_connection_that_is_lost_midway_is_an_error_that_resume_mends(url: Url, postgres: str) -> None:

@@ -138,6 +138,8 @@ def test_urls_that_are_none_are_refused(wrong: str, message: str) -> None:
 def test_addresses_are_shown_without_passwords() -> None:
     for url in ("postgresql://me:p%40w@host:5432/b#t", "postgres://me@host/b?password=p%40w&x=1#t"):
         assert "p%40w" not in str(parse(url))
+    assert str(parse("postgresql://me@h/b#t?vector=v")) == "postgresql://me@h/b#t?vector=v"
+    assert str(parse("lancedb://here#t")) == f"lancedb://{Path.cwd() / 'here'}#t"
     assert str(parse("qdrant://host:6333#docs")) == "qdrant://host:6333#docs"
 
 

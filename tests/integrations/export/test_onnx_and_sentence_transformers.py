@@ -123,7 +123,7 @@ def test_attaching_leaves_the_model_as_it_is(
     assert [type(module).__name__ for module in small][-3:] == ["Normalize", "Dense", "Normalize"]
     found = small.encode(texts[:100])
     assert np.abs(found - compressor().encode(embedded[:100], 12)).max() <= TOLERANCE
-    assert np.array_equal(encoder.encode(texts[:10]), embedded[:10])
+    assert np.abs(encoder.encode(texts[:10]) - embedded[:10]).max() <= TOLERANCE
     assert small.similarity_fn_name == "cosine"
 
 

@@ -59,9 +59,9 @@ def test_from_store_to_store_gives_the_same_bytes(tmp_path: Path, store: Store, 
     assert (there.rows, there.shards) == (here.rows, here.shards)
     assert str(there.output) == f"s3://{BUCKET}/same/{kind}/out"
     written = store.contents(f"same/{kind}/out")
-    manifest = json.loads(written.pop("manifest.json"))
+    manifest = json.loads(written.pop("_manifest.json"))
     assert written == parts(tmp_path / "out")  # and no lock, no records
-    expected = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    expected = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     for one, other in zip(manifest["inputs"], expected["inputs"], strict=True):
         assert one.pop("path").startswith("s3://") and one.pop("mtime_ns") > 0
         del other["path"], other["mtime_ns"]
@@ -97,7 +97,7 @@ def test_folders_and_globs(tmp_path: Path, store: Store) -> None:
         }.items()
     ):
         compress_shards(COMPRESSOR, f"s3://{BUCKET}/{pattern}", tmp_path / str(number))
-        inputs = json.loads((tmp_path / str(number) / "manifest.json").read_text())["inputs"]
+        inputs = json.loads((tmp_path / str(number) / "_manifest.json").read_text())["inputs"]
         assert [one["path"] for one in inputs] == [f"s3://{BUCKET}/many/{name}" for name in names]
     with pytest.raises(DataError, match=r"many/\*\.npy: no such file"):
         compress_shards(COMPRESSOR, f"s3://{BUCKET}/many/*.npy", tmp_path / "out")
@@ -116,7 +116,7 @@ def test_the_query_reaches_workers_and_is_not_written_down(tmp_path: Path, store
     finally:
         os.environ["AWS_ENDPOINT_URL"] = endpoint
     assert (done.rows, done.failures) == (20, ())
-    assert b"endpoint" not in store.read("query/out/manifest.json")
+    assert b"endpoint" not in store.read("query/out/_manifest.json")
 
 
 SCRIPT = """
@@ -209,7 +209,7 @@ def test_the_lease_of_a_dead_run_is_taken_over(tmp_path: Path, store: Store) -> 
     store.write("stale/out/.lock", b"of the dead 17")
     done = compress_shards(COMPRESSOR, uri, f"s3://{BUCKET}/stale/out", resume=True)
     assert done.rows == 20
-    assert store.names("stale/out") == ["manifest.json", "part-00000.parquet"]
+    assert store.names("stale/out") == ["_manifest.json", "part-00000.parquet"]
 
 
 def test_a_run_whose_lease_was_taken_over_ends(tmp_path: Path, store: Store) -> None:
@@ -221,7 +221,7 @@ def test_a_run_whose_lease_was_taken_over_ends(tmp_path: Path, store: Store) -> 
     with pytest.raises(OutputError, match="another run has taken over"):
         compress_shards(COMPRESSOR, uri, f"s3://{BUCKET}/lost/out", rows_per_shard=6, progress=take_over)
     assert store.read("lost/out/.lock") == b"another 0"
-    assert json.loads(store.read("lost/out/manifest.json"))["state"] == "running"
+    assert json.loads(store.read("lost/out/_manifest.json"))["state"] == "running"
 
 
 def test_a_damaged_object_is_left_out_and_the_rest_goes_on(tmp_path: Path, store: Store) -> None:
@@ -234,7 +234,7 @@ def test_a_damaged_object_is_left_out_and_the_rest_goes_on(tmp_path: Path, store
     result = invoke("compress", *run, "--rows-per-shard", 20)
     assert result.exit_code == 4
     assert f"warning: shard 1: s3://{BUCKET}/damaged/in/1.parquet" in result.stderr
-    assert store.names("damaged/out") == ["manifest.json", "part-00000.parquet"]
+    assert store.names("damaged/out") == ["_manifest.json", "part-00000.parquet"]
     assert pq.ParquetFile(store.filesystem.open_input_file(f"{BUCKET}/damaged/out/part-00000.parquet"))
 
 

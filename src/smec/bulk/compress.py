@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
 from smec.bulk.formats import Format
 from smec.bulk.pipeline import overlapped
-from smec.bulk.tables import compressed_schema
+from smec.bulk.tables import METADATA_KEY, compressed_schema
 from smec.bulk.uploads import here
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Source
-from smec.data.places import Location, Place, located, reason
+from smec.data.npy import ids_path
+from smec.data.places import Location, Place, holds, located, reason
 from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
@@ -103,7 +107,8 @@ def compress(
         codec that cannot pack the size or is not calibrated for it, or the output is the input or
         lies in its folder.
     DataError
-        The input is missing, damaged or of another width, or a row cannot be used; names the row.
+        The input is missing, damaged or of another width, with ``from_dim`` of another compressor, or a row
+        cannot be used; names the row.
     OutputError
         ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
     """
@@ -115,6 +120,10 @@ def compress(
     output_format = _format(output, output.suffix)
     _check_output(source, output, force=force)
     opened = _open(source, width)
+    if from_dim is not None:
+        check_origin(opened.schema, compressor, from_dim, str(source))
+    if output.suffix == ".npy" and not opened.has_ids:
+        _check_no_ids(output, force=force)
     schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
 
     def compressed(block: Block) -> Float32Array:
@@ -186,10 +195,34 @@ def _check_output(source: Location, output: Location, *, force: bool) -> None:
         raise OutputError(f"{output}: cannot be written: {reason(error)}") from error
 
 
+def _check_no_ids(output: Location, *, force: bool) -> None:
+    """A file of ids that lies there already would be taken for those of an output without any."""
+    names = ids_path(output)
+    if not names.exists():
+        return
+    if not force:
+        raise OutputError(
+            f"{names}: exists already and would be taken for the ids of {output.name}; name another output, "
+            "or replace both with --force"
+        )
+    for place in (output, names):
+        if isinstance(place, Place) and place.exists():  # of local files the writer takes care
+            place.delete()
+
+
+def check_origin(schema: pa.Schema, compressor: Compressor, from_dim: int, name: str) -> None:
+    """Raise DataError where the input says that another compressor has made it, or another size."""
+    note = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    if note and (note.get("model"), note.get("dim")) != (compressor.fingerprint, from_dim):
+        raise DataError(
+            f"{name}: was made by another compressor, or to another size than {from_dim} "
+            f"({note.get('dim')}); compress the original embeddings"
+        )
+
+
 def check_apart(source: Location, output: Location) -> None:
     """Raise ConfigError when the output is the input or lies in its folder."""
-    place = output.resolve()
-    if source.resolve() in (place, *place.parents):
+    if holds(source, output):
         raise ConfigError(f"{output}: is the input or lies in it; name another output")
 
 

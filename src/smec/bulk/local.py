@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Thread
+from typing import Any
 
 from smec.bulk.manifest import Failure, Piece, Shard
 from smec.bulk.shard import Job, give_up, make_shard
@@ -17,6 +19,11 @@ AHEAD = 2
 """Pieces that wait per worker: the others are not handed out before there is room."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+DIED = (
+    "its process died 2 times: out of memory (use fewer workers), an input that cannot be read any more, or, "
+    "from a script, no `if __name__ == '__main__':` around the call"
+)
 
 _job: Job | None = None
 """Of a worker's process."""
@@ -70,13 +77,27 @@ def _alone(job: Job, piece: Piece) -> Shard | Failure:
         try:
             return pool.submit(_make, piece).result()
         except BrokenProcessPool:
-            return give_up(job, piece, "its process died 2 times: out of memory? Use fewer workers")
+            return give_up(job, piece, DIED)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Its processes, which start when work is handed out, do not hear Ctrl-C: the run ends them."""
+
+    def submit(self, *args: Any, **options: Any) -> Future[Any]:
+        """Hand out work."""
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().submit(*args, **options)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
+        try:
+            return super().submit(*args, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
 def _processes(job: Job, workers: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked: the threads of BLAS and Arrow do not survive that.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(job,))
+    pool = _Pool(workers, get_context("spawn"), initializer=_begin, initargs=(job,))
     try:
         yield pool
     finally:

@@ -3,7 +3,7 @@
 ::
 
     OUTPUT/
-    ├── manifest.json          a `Manifest`: the plan, and at the end its state and the shards
+    ├── _manifest.json         a `Manifest`: the plan, and at the end its state and the shards
     ├── part-00000.parquet     finished shards
     ├── shards/00000.json      a `Shard` or a `Failure` each, until all is done
     └── .lock                  held while a run is at work
@@ -18,10 +18,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smec.atomic import replacing
 from smec.bulk.uploads import file_sha256, here
+from smec.data.npy import ids_path
 from smec.data.places import Location, at_once, reason
 from smec.errors import DataError, OutputError
 
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = "_manifest.json"
+"""With a line, by which those who read a folder of Parquet know that it is none of the shards."""
 RECORDS = "shards"
 EDGE = 1 << 20
 """Bytes at either end of an input file that are hashed."""
@@ -40,6 +42,8 @@ class InputFile(_Record):
     edges_sha256: str
     """Of its first and its last MiB."""
     rows: int
+    ids_sha256: str | None = None
+    """Of the file of ids beside a ``.npy``."""
 
 
 class Piece(_Record):
@@ -83,6 +87,8 @@ class Manifest(_Record):
     calibration: str | None
     """Hash of the codec's calibration, where it has one."""
     input_dim: int
+    from_dim: int | None = None
+    """The served size that the inputs were compressed to before."""
     dim: int
     codec: str
     rows_per_shard: int
@@ -106,8 +112,10 @@ def input_file(path: Location, rows: int) -> InputFile:
     DataError
         It cannot be read.
     """
+    ids = ids_path(path) if path.suffix == ".npy" else None
     try:
         found = path.stat()
+        ids_sha256 = file_sha256(ids) if ids is not None and ids.exists() else None
         digest = hashlib.sha256()
         with path.open("rb") as file:
             digest.update(file.read(EDGE))
@@ -121,7 +129,18 @@ def input_file(path: Location, rows: int) -> InputFile:
         mtime_ns=found.st_mtime_ns,
         edges_sha256=digest.hexdigest(),
         rows=rows,
+        ids_sha256=ids_sha256,
     )
+
+
+def check_unchanged(path: Location, described: InputFile) -> None:
+    """Raise DataError unless the file has the size and the time of change that it had at the start."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    if (found.st_size, found.st_mtime_ns) != (described.bytes, described.mtime_ns):
+        raise DataError(f"{path}: was changed while it was read")
 
 
 def write_record(path: Location, record: BaseModel) -> None:

@@ -36,6 +36,7 @@ def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> 
     with ExitStack() as stack:
         part = stack.enter_context(replacing(output, force=force))
         ids_part = stack.enter_context(replacing(ids_path(output), force=force)) if source.has_ids else None
+        stack.enter_context(_old_removed(output))
         # Not a memory map: on a full disk that ends the process, where a write raises OSError.
         vectors = stack.enter_context(_flushed(part.open("wb")))
         ids = ids_part and stack.enter_context(ids_part.open("w", encoding="utf-8", newline="\n"))
@@ -48,6 +49,14 @@ def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> 
                 ids.writelines(_id_lines(columns[place], output))
 
         yield write
+
+
+@contextmanager
+def _old_removed(output: Path) -> Iterator[None]:
+    # Before either of the two takes its name: ids must never stand beside the vectors of another run.
+    yield
+    output.unlink(missing_ok=True)
+    ids_path(output).unlink(missing_ok=True)
 
 
 @contextmanager

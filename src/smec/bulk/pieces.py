@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smec.bulk.manifest import InputFile, Piece, input_file
+from smec.data.columns import columns_beside
 from smec.data.places import Location, Place, at_once, matching, reason
 from smec.data.readers import STREAMED, streamed
 from smec.errors import DataError
@@ -37,7 +38,11 @@ def find_inputs(source: Location) -> list[Location]:
 
 def _found(source: Location) -> list[Location]:
     if source.is_dir():
-        inside = (child for child in source.iterdir() if child.suffix in STREAMED)
+        inside = (
+            child
+            for child in source.iterdir()
+            if child.suffix in STREAMED and not child.name.startswith(".") and not child.is_dir()
+        )
         return sorted(inside, key=lambda child: child.parts)
     if source.exists():
         return [source] if isinstance(source, Place) or source.is_file() else []
@@ -50,22 +55,29 @@ def cut(files: Sequence[Location], rows_per_shard: int) -> tuple[tuple[InputFile
     Raises
     ------
     DataError
-        A file is damaged or holds no vectors.
+        A file is damaged, has other columns than the first one, or none holds vectors.
     """
     inputs: list[InputFile] = []
     pieces: list[Piece] = []
-    for place, (found, lumps) in enumerate(at_once(lambda file: _looked_at(file, rows_per_shard), files)):
+    looked = list(at_once(lambda file: _looked_at(file, rows_per_shard), files))
+    for place, (found, lumps, columns) in enumerate(looked):
+        if columns != looked[0][2]:
+            raise DataError(
+                f"{found.path}: has the columns {', '.join(columns)}, but {inputs[0].path} "
+                f"{', '.join(looked[0][2])}; compress them apart"
+            )
         inputs.append(found)
         for first_row, rows in _joined(lumps, rows_per_shard):
             pieces.append(Piece(number=len(pieces), input=place, first_row=first_row, rows=rows))
+    if not pieces:
+        raise DataError(f"{files[0]}: holds no vectors (0 rows)")
     return tuple(inputs), tuple(pieces)
 
 
-def _looked_at(file: Location, most: int) -> tuple[InputFile, list[int]]:
+def _looked_at(file: Location, most: int) -> tuple[InputFile, list[int], list[str]]:
     lumps = streamed(file.suffix).lumps(file, most)
-    if not sum(lumps):
-        raise DataError(f"{file}: holds no vectors (0 rows)")
-    return input_file(file, sum(lumps)), lumps
+    columns = columns_beside(streamed(file.suffix).source(file).schema)
+    return input_file(file, sum(lumps)), lumps, columns
 
 
 def _joined(lumps: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

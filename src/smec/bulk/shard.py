@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from smec.bulk import parquet
-from smec.bulk.compress import compressed_block
-from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, write_record
+from smec.bulk.compress import check_origin, compressed_block
+from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, check_unchanged, write_record
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import file_sha256, here
 from smec.codecs import Codec
 from smec.compressor import Compressor
-from smec.data.blocks import Block, Rows
+from smec.data.blocks import Block, Rows, Source
 from smec.data.places import Location
 from smec.data.readers import streamed
 from smec.errors import DataError
@@ -91,14 +94,32 @@ def _write(job: Job, piece: Piece, file: Path) -> None:
     codec = job.codec
     rows = Rows(piece.first_row, piece.rows)
     source = streamed(path.suffix).source(path, job.manifest.input_dim, rows)
+    if job.from_dim is not None:
+        check_origin(source.schema, job.compressor, job.from_dim, str(path))
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
+    blocks = source.blocks if source.has_ids else _numbered(source, _rows_before(job, piece))
 
     def compressed(block: Block) -> Float32Array:
         return compressed_block(job.compressor, block, job.from_dim, job.manifest.dim)
 
     done = 0
     with parquet.writing(file, source, schema, force=True) as write:
-        for block in overlapped(source.blocks, compressed, codec, write):
+        for block in overlapped(blocks, compressed, codec, write):
             done += len(block.vectors)
         if done != piece.rows:
             raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")
+        check_unchanged(path, job.manifest.inputs[piece.input])
+
+
+def _rows_before(job: Job, piece: Piece) -> int:
+    return sum(file.rows for file in job.manifest.inputs[: piece.input])
+
+
+def _numbered(source: Source, before: int) -> Iterator[Block]:
+    """Blocks of an input without ids: row numbers that go on from file to file."""
+    place = source.schema.get_field_index("id")
+    for block in source.blocks:
+        first = before + block.first_row
+        columns = list(block.columns)
+        columns[place] = pa.array(np.arange(first, first + len(block.vectors))).cast(pa.string())
+        yield replace(block, columns=columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +27,17 @@ from smec.bulk.pieces import cut, find_inputs
 from smec.bulk.shard import Job
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
-from smec.data.places import Location, Place, located, reason
+from smec.data.places import Location, Place, holds, located, reason
 from smec.errors import ConfigError, OutputError
 
 ROWS_PER_SHARD = 1 << 18
+MOST_SHARDS = 100_000
+"""Beyond, their names would not be in the order of their numbers."""
 ENGINES = {"local": local.run, "ray": ray_engine.run}
 """Name -> what runs the pieces of a job, so many at once."""
 
-_OURS = r"manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|manifest\.json)\..*"
+_MADE = r"shards|part-\d+\.parquet"
+_OURS = r"_manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|_manifest\.json)\..*"
 """Names in an output folder, those of files that were being written among them."""
 
 OnShard = Callable[[int, int], None]
@@ -132,11 +135,17 @@ def compress_shards(
     if engine == "ray":
         ray_engine.check_ready()
     check_apart(source, output)
-    _check_free(output, begun=resume or force)
     inputs = find_inputs(source)
+    for file in inputs:
+        if holds(output, file):
+            raise OutputError(f"{output}: holds the input {file}; name another output")
+    _check_free(output, resume=resume, force=force)
     plan = _plan(compressor, inputs, dim, from_dim, codec, rows_per_shard)
     with locked(output) as check_lock:
-        kept = _prepared(output, plan, resume=resume and (output / MANIFEST_FILE).exists())
+        begun = (output / MANIFEST_FILE).exists()
+        if begun and not (resume or force):
+            raise OutputError(f"{output}: another run has been there meanwhile; finish it with --resume")
+        kept = _prepared(output, plan, resume=resume and begun)
         job = Job(compressor, plan, output, from_dim, inputs)
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
@@ -174,10 +183,13 @@ def _plan(
     name = codec or chosen_codec(compressor, small)
     tensors = compressor.codec(name, small).tensors()
     inputs, pieces = cut(files, rows_per_shard)
+    if len(pieces) > MOST_SHARDS:
+        raise ConfigError(f"{len(pieces):,} shards, of {MOST_SHARDS:,} at most; raise --rows-per-shard")
     return Manifest(
         model=compressor.fingerprint,
         calibration=tensors_hash(tensors) if tensors else None,
         input_dim=width,
+        from_dim=from_dim,
         dim=small,
         codec=name,
         rows_per_shard=rows_per_shard,
@@ -189,8 +201,10 @@ def _plan(
 def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Shard]:
     """The finished shards of the plan that is resumed; else an empty folder with the new plan."""
     if resume:
-        _check_same(output, read_manifest(output), plan)
         kept = finished(output)
+        _check_same(output, read_manifest(output), plan, kept)
+        if len(kept) < len(plan.pieces):  # it is not complete any more, if it was
+            write_record(output / MANIFEST_FILE, plan.model_copy(update={"shards": tuple(kept.values())}))
         _remove(output, {MANIFEST_FILE, RECORDS, *(plan.pieces[number].file for number in kept)})
         return kept
     _remove(output, set())
@@ -198,11 +212,16 @@ def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Sh
     return {}
 
 
-def _check_same(output: Location, before: Manifest, now: Manifest) -> None:
+def _check_same(output: Location, before: Manifest, now: Manifest, kept: Collection[int]) -> None:
+    """Raise ConfigError unless what is kept of the job before is part of the job now.
+
+    An input may have been repaired, if nothing that is kept came from it and it is cut as it was.
+    """
     for field, what in (
         ("model", "was begun with another compressor"),
         ("calibration", "was begun with another calibration of the codec"),
         ("input_dim", "was begun for vectors of another width"),
+        ("from_dim", "was begun with another --from-dim"),
         ("dim", f"was begun for {before.dim} dims, not {now.dim}"),
         ("codec", f"was begun with codec {before.codec}, not {now.codec}"),
         (
@@ -212,28 +231,37 @@ def _check_same(output: Location, before: Manifest, now: Manifest) -> None:
     ):
         if getattr(before, field) != getattr(now, field):
             raise ConfigError(f"{output}: {what}; resume it as it was begun, or begin anew with --force")
-    for old, new in zip(before.inputs, now.inputs, strict=False):
-        if old != new:
+    used = {before.pieces[number].input for number in kept}
+    for place, (old, new) in enumerate(zip(before.inputs, now.inputs, strict=False)):
+        repaired = old.path == new.path and place not in used and before.pieces == now.pieces
+        if old != new and not repaired:
             raise ConfigError(f"{output}: the input {new.path} is not as it was; begin anew with --force")
-    if before.inputs != now.inputs:
+    if len(before.inputs) != len(now.inputs):
         raise ConfigError(
             f"{output}: was begun with {len(before.inputs)} inputs, now there are {len(now.inputs)}; "
             "begin anew with --force"
         )
 
 
-def _check_free(output: Location, *, begun: bool) -> None:
-    """Raise OutputError when the output exists, or (``begun``) is anything else than a job of ours."""
+def _check_free(output: Location, *, resume: bool, force: bool) -> None:
+    """Raise OutputError when the output exists, or is anything else than a job of ours to go on with."""
     try:
         exists = output.exists()
-        if exists and not begun:
+        if exists and not (resume or force):
             raise OutputError(
                 f"{output}: exists already; finish it with --resume, name another output, or replace it with "
                 "--force"
             )
         if exists and not output.is_dir():
             raise OutputError(f"{output}: is a file; name a folder")
-        for child in output.iterdir() if exists else ():
+        children: list[Location] = [*output.iterdir()] if exists else []
+        names = {child.name for child in children}
+        if not force and MANIFEST_FILE not in names and any(re.fullmatch(_MADE, name) for name in names):
+            raise OutputError(
+                f"{output}: holds shards, but no {MANIFEST_FILE} to go on with; name another folder, or "
+                "replace them with --force"
+            )
+        for child in children:
             if not re.fullmatch(_OURS, child.name):
                 raise OutputError(
                     f"{output}: holds {child.name}, which is not of a compression; name another folder"

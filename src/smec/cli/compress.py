@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smec.errors import ConfigError, IncompleteError
+from smec.errors import ConfigError, IncompleteError, SmecError
 
 if TYPE_CHECKING:
     from smec.bulk.compress import Compressed
@@ -98,7 +98,7 @@ def compress(
             )
         from smec.bulk.compress import compress as compress_file
 
-        with counted_progress("rows") as progress:
+        with counted_progress("rows", _bytes_of(source)) as progress:
             compressed = compress_file(
                 compressor,
                 source,
@@ -114,7 +114,7 @@ def compress(
     from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
 
     # Ray prints to stdout what died in its cluster.
-    with counted_progress("rows") as progress, redirect_stdout(sys.stderr):
+    with counted_progress("rows", _bytes_of(source)) as progress, redirect_stdout(sys.stderr):
         sharded = compress_shards(
             compressor,
             source,
@@ -133,13 +133,25 @@ def compress(
     _check_complete(sharded)
 
 
+def _bytes_of(source: str) -> int | None:
+    """Of all its files; None where that cannot be told, which the compression itself will say."""
+    from smec.bulk.pieces import find_inputs
+    from smec.data.places import located
+
+    try:
+        return sum(file.stat().st_size for file in find_inputs(located(source)))
+    except (SmecError, OSError):
+        return None
+
+
 def _check_complete(sharded: Sharded) -> None:
     for failure in sharded.failures:
         typer.echo(f"warning: shard {failure.number}: {failure.error}", err=True)
     if sharded.failures:
         count = len(sharded.failures)
         raise IncompleteError(
-            f"{sharded.output}: {count} shards are missing; repair their inputs and finish with --resume"
+            f"{sharded.output}: {count} shards are missing; repair their inputs, with the rows that they "
+            "had, and finish with --resume"
         )
 
 

@@ -45,18 +45,21 @@ def training_progress(console: Console | None = None, *, silent: bool = False) -
 
 
 @contextmanager
-def counted_progress(unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield the callback that takes how many units are done, and of how many."""
+def counted_progress(unit: str, size: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield the callback that takes how many units are done, and of how many; all have ``size`` bytes."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.progress import Progress as Bars
     from rich.text import Text
 
     class Speed(ProgressColumn):
-        """Units per second."""
+        """Units and, where their bytes are known, GB per second."""
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+            if not task.speed:
+                return Text("")
+            bytes_ = f" {task.speed * size / task.total / 1e9:.2f} GB/s" if size and task.total else ""
+            return Text(f"{task.speed:,.0f}/s{bytes_}")
 
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), unit, Speed(), TimeRemainingColumn())

@@ -17,6 +17,12 @@ COLUMNS = ("id", "vector", "text", "title")
 REQUIRED = COLUMNS[:2]
 
 
+def columns_beside(schema: pa.Schema) -> list[str]:
+    """Names and types of the columns, to compare those of two files."""
+    # The vectors' own type may differ: it is replaced, and their width is checked row by row.
+    return ["vector" if field.name == "vector" else f"{field.name} ({field.type})" for field in schema]
+
+
 def check_schema(schema: pa.Schema, name: str, required: Sequence[str] = REQUIRED) -> list[str]:
     """Return those of `COLUMNS` that the schema has.
 

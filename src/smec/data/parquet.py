@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smec.data.blocks import Block, Rows, Source, alike, check_dtype, table_blocks
-from smec.data.columns import COLUMNS, check_schema, string_column, table_embeddings
+from smec.data.columns import COLUMNS, check_schema, columns_beside, string_column, table_embeddings
 from smec.data.embeddings import Embeddings
 from smec.data.places import Location, opened, reason
 from smec.data.readers import reading
@@ -166,14 +166,11 @@ def _schema_and_rows(path: Location) -> tuple[pa.Schema, int]:
 
 
 def _check_columns(path: Location, schema: pa.Schema, first: Location, expected: pa.Schema) -> None:
-    for here, there in zip_longest(_columns(schema), _columns(expected), fillvalue="no more columns"):
+    for here, there in zip_longest(
+        columns_beside(schema), columns_beside(expected), fillvalue="no more columns"
+    ):
         if here != there:
             raise DataError(f"{path}: shards must have the same columns; it has {here}, {first.name} {there}")
-
-
-def _columns(schema: pa.Schema) -> list[str]:
-    # The vectors' own type may differ: it is replaced, and their width is checked row by row.
-    return ["vector" if field.name == "vector" else f"{field.name} ({field.type})" for field in schema]
 
 
 def _blocks(shards: Sequence[Location], dim: int | None, rows: Rows | None) -> Iterator[Block]:

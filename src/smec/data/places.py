@@ -178,6 +178,17 @@ class Place:
 Location = Path | Place
 
 
+def holds(folder: Location, file: Location) -> bool:
+    """Whether ``file`` is ``folder`` or lies in it, however they are spelled."""
+    if isinstance(folder, Path) and isinstance(file, Path):
+        place = file.resolve()
+        return folder.resolve() in (place, *place.parents)
+    if not (isinstance(folder, Place) and isinstance(file, Place)):
+        return False
+    outer, inner = (place.path.strip("/").split("/") for place in (folder, file))
+    return folder.filesystem.type_name == file.filesystem.type_name and inner[: len(outer)] == outer
+
+
 def located(name: str | Path | Place) -> Location:
     """The file or folder that a path or a URI names.
 

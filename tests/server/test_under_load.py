@@ -104,7 +104,7 @@ def test_a_full_queue_answers_429_and_what_was_accepted_is_answered(
 
 
 def test_bodies_share_a_bounded_memory(upstream: RecordedUpstream, tmp_path: Path) -> None:
-    limits = {"memory_bytes": 3000, "body_bytes": 2500, "body_seconds": 30}
+    limits = {"memory_bytes": 3000, "body_bytes": 2500, "bulk_bytes": 2500, "body_seconds": 30}
     with proxy(upstream, tmp_path / "model", limits=limits) as (url, service), connected(url) as slow:
         slow.sendall(head(url, "/v1/embeddings", 2500) + b"{")
         while service.metrics.registry.get_sample_value("smec_requests_in_flight") != 1:

@@ -174,9 +174,11 @@ class Models:
 
     async def close(self) -> None:
         """End the tasks and the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # More than once: before Python 3.12, `asyncio.wait_for` may lose a cancellation.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.5)
         for upstream in self._upstreams.values():
             await upstream.close()
 

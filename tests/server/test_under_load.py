@@ -119,8 +119,8 @@ def test_what_waits_is_not_kept_parsed(upstream: RecordedUpstream, tmp_path: Pat
             held.append(parsed_ones())
             return await encode(*arguments)
 
-        model.upstream.embed = embedding  # type: ignore[method-assign]
-        service._batcher.encode = encoding  # type: ignore[method-assign]
+        model.upstream.embed = embedding  # type: ignore[method-assign, assignment]
+        service._batcher.encode = encoding  # type: ignore[method-assign, assignment]
         rows = np.ones((100, 384)) + np.arange(384)  # more than 256 kB: read in a thread
         given = {"embeddings": {"input": texts()[:2]}, "compress": {"vectors": rows.tolist()}}[path]
         answer = httpx.post(f"{url}/v1/{path}", json={"model": NAME, **given})

@@ -64,7 +64,7 @@ def test_a_check_of_the_compressor_before_says_nothing_about_the_new_one(tmp_pat
                 await first.wait()
             return Embedded(embedded, {})
 
-        model.upstream.embed = embed  # type: ignore[method-assign, assignment]
+        model.upstream.embed = embed  # type: ignore[method-assign]
         check = asyncio.create_task(model.check())
         while not asked:
             await asyncio.sleep(0)

@@ -10,7 +10,6 @@ import pytest
 
 from server.proxies import NAME, compressor, document, proxy
 from server.recorded_upstream import RecordedUpstream, texts
-from server.test_under_load import connected
 from smec.config import parsed
 from smec.errors import ConfigError
 from smec.server.lifecycle import Server
@@ -53,11 +52,21 @@ def test_behind_a_gateway_every_host_is_answered(
         assert http.get(f"{url}/v1/models", headers={"Host": "api.example"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1/models/"])
-def test_a_host_that_is_none_breaks_nothing(upstream: RecordedUpstream, tmp_path: Path, path: str) -> None:
-    with proxy(upstream, tmp_path / "model", open=True) as (url, _), connected(url) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: [\r\n\r\n".encode())
-        assert client.recv(1000).startswith(b"HTTP/1.1 404")
+@pytest.mark.parametrize("host", ["[", "a/b", "h?x"])
+def test_a_strange_host_is_not_taken_for_a_path(
+    upstream: RecordedUpstream, tmp_path: Path, http: httpx.Client, host: str
+) -> None:
+    with proxy(upstream, tmp_path / "model", open=True) as (url, _):
+        answer = http.get(f"{url}/nothing", headers={"Host": host})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            404,
+            "there is nothing at /nothing",
+        )
+        body = {"model": NAME, "input": texts()[0]}
+        assert http.post(f"{url}/v1/embeddings", json=body, headers={"Host": host}).status_code == 200
+        page = http.get(f"{url}/metrics").text
+    counted = [line for line in page.splitlines() if line.startswith("smec_request_inputs_count")]
+    assert counted == ['smec_request_inputs_count{endpoint="/v1/embeddings"} 1.0']
 
 
 def test_nobody_is_sent_to_a_host_of_the_clients_choice(url: str, http: httpx.Client) -> None:

@@ -203,7 +203,7 @@ def _read_manifest(path: Path) -> Manifest:
         raise ArtefactError(f"{path}: not a compressor folder (no {CONFIG_FILE}); `smec train` writes one")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also numbers too long, lists too deep
         raise ArtefactError(f"{file}: not readable JSON ({error}); copy it again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ArtefactError(f"{file}: not a smec compressor (no format {FORMAT!r})")

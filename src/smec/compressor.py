@@ -231,13 +231,15 @@ class Compressor(OnHub):
         Raises
         ------
         ArtefactError
-            Missing, foreign, damaged, of an unknown format version, or not matching its hash.
+            Missing, foreign, damaged, of an unknown format version, not matching its hash, or with
+            blocks that do not serve its sizes.
         """
         manifest, tensors = artefact.read(Path(path))
         try:
             blocks = [_block(record, tensors) for record in manifest.blocks]
         except KeyError as error:
             raise ArtefactError(f"{path}: {artefact.TENSORS_FILE} lacks the tensor {error}") from error
+        _check_sizes(blocks, manifest, f"{path}: {artefact.CONFIG_FILE}")
         compressor = cls(blocks, manifest, tensors)
         compressor.name = f"smec:{path}"
         return compressor
@@ -313,6 +315,23 @@ class Compressor(OnHub):
             }
         )
         return cls(blocks, filled, tensors)
+
+
+def _check_sizes(blocks: Sequence[Block], manifest: Manifest, where: str) -> None:
+    """Whether the blocks serve each size once, and no other; the hash does not cover ``config.json``."""
+    sizes = tuple(sorted((dim for block in blocks for dim in block.dims), reverse=True))
+    if not sizes or sizes != manifest.dims:
+        raise ArtefactError(
+            f"{where}: its blocks serve {list(sizes)}, but its dims are {list(manifest.dims)}"
+        )
+    if sizes[-1] < 1 or len(set(sizes)) < len(sizes):
+        raise ArtefactError(f"{where}: its dims are {list(sizes)}, but each must be above 0, and there once")
+    for block in blocks:
+        shape, least = block.matrix.shape, (manifest.input_dim, max(block.dims, default=0))
+        if len(shape) != 2 or shape[0] != least[0] or shape[1] < least[1]:
+            raise ArtefactError(
+                f"{where}: a matrix of shape {shape} cannot serve {least[0]} -> {least[1]} dims"
+            )
 
 
 def _block(record: BlockRecord, tensors: Tensors) -> Block:

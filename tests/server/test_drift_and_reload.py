@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -156,6 +157,30 @@ def test_a_replaced_compressor_serves_without_one_failed_request(
     np.testing.assert_allclose(found, right[3], atol=1e-6)
 
 
+def test_a_reload_that_fails_unforeseen_is_not_the_last_one(
+    upstream: RecordedUpstream,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "model"
+
+    def broken(settings: object) -> Compressor:
+        raise AssertionError("a secret")
+
+    with proxy(upstream, folder, reload_seconds=0.02) as (_, service):
+        with monkeypatch.context() as patched:
+            patched.setattr("smec.server.models.load", broken)
+            compressor(1).save(folder, force=True)
+            refused = {"model": NAME, "outcome": "refused"}
+            until(lambda: service.metrics.registry.get_sample_value("smec_reloads_total", refused) == 1)
+        compressor(2).save(folder, force=True)
+        now = compressor(2).fingerprint
+        until(lambda: service.models.named(NAME).compressor.fingerprint == now)
+    assert "the one before serves on: AssertionError" in caplog.text
+    assert "a secret" not in caplog.text
+
+
 def narrow() -> Compressor:
     fields = compressor().manifest.model_dump(
         exclude={"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
@@ -170,9 +195,36 @@ def damaged(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-10])
 
 
+def configured(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+    """Changes ``config.json``, which has no hash, in place."""
+
+    def replace(folder: Path) -> None:
+        file = folder / "config.json"
+        fields = json.loads(file.read_text())
+        change(fields)
+        file.write_text(json.dumps(fields))
+
+    return replace
+
+
+def unloadable(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 200_000)
+
+
+def too_long(folder: Path) -> None:
+    file = folder / "config.json"
+    file.write_text(file.read_text().replace('"input_dim": 384', '"input_dim": ' + "9" * 5000))
+
+
 @pytest.mark.parametrize(
     ("replace", "said"),
     [
+        (configured(lambda fields: fields.update(dims=[])), "serve [96, 48], but its dims are []"),
+        (configured(lambda fields: fields.update(dims=[96, 48, 24])), "but its dims are [96, 48, 24]"),
+        (configured(lambda fields: fields.update(blocks=[], dims=[])), "serve [], but its dims are []"),
+        (configured(lambda fields: fields.update(input_dim=100)), "cannot serve 100 -> 96 dims"),
+        (unloadable, "not readable JSON"),
+        (too_long, "not readable JSON"),
         (damaged, "not a readable safetensors file"),
         (lambda folder: narrow().save(folder, force=True), "takes 100 dims, the one before 384"),
         (lambda folder: (folder / "config.json").write_text("{}"), "not a smec compressor"),

@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from server.proxies import NAME, expected, proxy
 from server.recorded_upstream import RecordedUpstream, texts
+from server.test_compress_endpoint import arrow
 from smec.server.tokens import Bucket, new_token
+from smec.server.vectors_wire import ARROW
 
 SECRET = "sk-upstream-secret"
 TOKEN = "smec-a-test-token"
@@ -147,6 +150,23 @@ def test_rates_are_limited_for_each_token(
         refused = ask(6, "smec-2")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_rows_of_arrow_are_counted_as_they_are(
+    upstream: RecordedUpstream, tmp_path: Path, http: httpx.Client
+) -> None:
+    vectors = np.random.default_rng(0).standard_normal((60, 384)).astype(np.float32)
+    with proxy(upstream, tmp_path / "model", tokens=[token(inputs_per_minute=100)]) as (url, _):
+
+        def send(count: int, **columns: Any) -> int:
+            query, headers = {"model": NAME}, {**HEADERS, "Content-Type": ARROW}
+            body = arrow(vectors[:count], **columns)
+            return http.post(f"{url}/v1/compress", params=query, content=body, headers=headers).status_code
+
+        assert send(1, text=pa.array([b"x" * 200_000])) == 200  # the bytes of 260 rows of float16
+        assert [send(60), send(30), send(60)] == [200, 200, 429]
+        page = http.get(f"{url}/metrics", headers=HEADERS).text
+    assert 'smec_request_inputs_sum{endpoint="/v1/compress"} 91.0' in page
 
 
 def test_a_bucket_fills_with_time() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,53 @@ def test_sighup_takes_a_replaced_compressor(upstream: RecordedUpstream, tmp_path
         answer = client.post(f"{address}/v1/embeddings", json={"model": NAME, "input": texts()[:1]})
         found = [item["embedding"] for item in answer.json()["data"]]
     np.testing.assert_allclose(found, expected(texts()[:1], by=compressor(1)), atol=1e-6)
+
+
+def test_sighup_while_it_starts_does_not_end_it(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+
+class Reload:
+    def find_spec(self, name, path=None, target=None):
+        if name == "smec.server.lifecycle":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Reload())
+from smec.cli.main import main
+main()
+"""
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "serve",
+        str(tmp_path / "none"),
+        "--upstream",
+        "http://127.0.0.1:1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "not a compressor folder" in done.stderr
+
+
+def test_what_is_left_at_the_end_is_told_so(upstream: RecordedUpstream, tmp_path: Path) -> None:
+    config = file_of(upstream, tmp_path, port=0, shutdown_seconds=1)
+    upstream.hold = threading.Event()
+    before = len(upstream.asked)
+    try:
+        with process("--config", config) as (running, address, lines), ThreadPoolExecutor(1) as pool:
+            body = {"model": NAME, "input": texts()[:1]}
+            waiting = pool.submit(httpx.post, f"{address}/v1/embeddings", json=body, timeout=20)
+            while len(upstream.asked) == before:
+                assert not waiting.done()
+            running.send_signal(signal.SIGTERM)
+            answer = waiting.result()
+            assert running.wait(20) == 0
+    finally:
+        upstream.hold.set()
+        upstream.hold = None
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ending")
+    assert "Traceback" not in "".join(lines)
 
 
 def test_an_address_that_is_taken_is_one_line(upstream: RecordedUpstream, tmp_path: Path) -> None:

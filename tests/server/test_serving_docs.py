@@ -56,14 +56,3 @@ def test_the_example_of_a_file_is_accepted(tmp_path: Path) -> None:
 def test_the_fault_matrix_is_that_of_the_tests() -> None:
     rows = re.findall(r"^\| (.+?) \| (\d+) `(\w+)` \| (\d) \|$", PAGE, flags=re.MULTILINE)
     assert {fault: (int(status), code, int(tries)) for fault, status, code, tries in rows} == LASTING
-
-
-def test_deployed_commands_have_options_that_exist() -> None:
-    from smec.cli.serve import serve
-
-    known = serve.__annotations__
-    for name in ("Containerfile", "smec.service"):
-        text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
-        used = set(re.findall(r"--(config|host|check|port|name|upstream)\b", text))
-        assert "config" in used
-        assert used <= set(known)

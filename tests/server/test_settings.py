@@ -30,6 +30,21 @@ def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path
     assert "12345" not in repr(loaded) + loaded.model_dump_json()
 
 
+def test_what_kubernetes_says_of_a_service_of_this_name_is_no_setting() -> None:
+    links = {
+        "SMEC_SERVE_PORT": "tcp://10.0.0.1:80",
+        "SMEC_SERVE_SERVICE_HOST": "10.0.0.1",
+        "SMEC_SERVE_SERVICE_PORT": "80",
+        "SMEC_SERVE_SERVICE_PORT_HTTP": "80",
+        "SMEC_SERVE_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "SMEC_SERVE_PORT_80_TCP_ADDR": "10.0.0.1",
+        "SMEC_SERVE_PORT_80_TCP_PROTO": "tcp",
+    }
+    assert load_settings(None, links, GOOD).port == 8080
+    with pytest.raises(ConfigError, match="Extra inputs"):
+        load_settings(None, {"SMEC_SERVE_SERVICE": "x"}, GOOD)
+
+
 def test_models_can_come_from_the_environment() -> None:
     environment = {"SMEC_SERVE_MODELS": '{"a/b": {"path": "x"}}', "SMEC_SERVE_UPSTREAM__URL": "https://h"}
     loaded = load_settings(None, environment)
@@ -46,6 +61,7 @@ def test_defaults_are_safe() -> None:
     ("fields", "said"),
     [
         ({"models": {}}, "models: "),
+        ({"limits": {"memory_bytes": 1 << 26}}, "memory_bytes must not be below body_bytes and bulk_bytes"),
         ({"upstream": None}, "model 'm' has no upstream"),
         ({"prot": 1}, "prot: Extra inputs are not permitted"),
         ({"port": 70000}, "port: Input should be less than or equal to 65535"),
@@ -65,7 +81,7 @@ def test_what_cannot_be_is_one_line(fields: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "host", "ftp://h/v1", "file:///etc/passwd", "http://", "http://u:p@h/v1", "http://h/v1?key=1", "http://h:0",
-     "http://h:x/v1", "http://[::1/v1", "http://h/#f"],
+     "http://h:x/v1", "http://[::1/v1", "http://h/#f", "http://h/\x7f", "http://300.1.1.1/v1"],
 )  # fmt: skip
 def test_an_upstream_must_be_a_plain_address(url: str) -> None:
     with pytest.raises(ConfigError, match=r"upstream\.url: "):

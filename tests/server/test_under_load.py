@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,9 +18,12 @@ import pytest
 
 from server.proxies import DIMS, NAME, compressor, expected, proxy
 from server.recorded_upstream import RecordedUpstream, texts
+from smec.compressor import Compressor
 from smec.errors import DataError
 from smec.server.batching import Batcher
 from smec.server.metrics import Metrics
+from smec.server.vectors_wire import CompressRequest
+from smec.server.wire import EmbeddingRequest
 
 
 def head(url: str, path: str, length: int | None) -> bytes:
@@ -75,6 +80,55 @@ def test_vectors_that_arrive_together_are_projected_together_and_a_bad_one_alone
     assert "smec_batch_rows_sum 8.0" in page
 
 
+def test_a_batch_that_fails_unforeseen_is_still_answered() -> None:
+    class Broken(Compressor):
+        def encode(self, vectors: object, dim: int | None = None) -> Any:
+            raise MemoryError
+
+    async def together() -> list[object]:
+        batcher, good = Batcher(Metrics()), compressor()
+        broken = Broken(good.blocks, good.manifest, good.tensors)
+        rows = np.ones((2, 384), dtype=np.float32)
+        try:
+            jobs = [batcher.encode(broken, rows, 48) for _ in range(2)]
+            return await asyncio.wait_for(asyncio.gather(*jobs, return_exceptions=True), 10)
+        finally:
+            batcher.close()
+
+    assert [type(result) for result in asyncio.run(together())] == [MemoryError, MemoryError]
+
+
+@pytest.mark.parametrize("path", ["embeddings", "compress"])
+def test_what_waits_is_not_kept_parsed(upstream: RecordedUpstream, tmp_path: Path, path: str) -> None:
+    """Parsed lists take many times the bytes of a body, which are what is counted."""
+    held: list[bool] = []
+
+    def parsed_ones() -> bool:
+        gc.collect()
+        return any(isinstance(one, (EmbeddingRequest, CompressRequest)) for one in gc.get_objects())
+
+    with proxy(upstream, tmp_path / "model") as (url, service):
+        model = service.models.named(NAME)
+        embed, encode = model.upstream.embed, service._batcher.encode
+
+        async def embedding(*arguments: Any) -> Any:
+            held.append(parsed_ones())
+            return await embed(*arguments)
+
+        async def encoding(*arguments: Any) -> Any:
+            held.append(parsed_ones())
+            return await encode(*arguments)
+
+        model.upstream.embed = embedding  # type: ignore[method-assign, assignment]
+        service._batcher.encode = encoding  # type: ignore[method-assign, assignment]
+        rows = np.ones((100, 384)) + np.arange(384)  # more than 256 kB: read in a thread
+        given = {"embeddings": {"input": texts()[:2]}, "compress": {"vectors": rows.tolist()}}[path]
+        answer = httpx.post(f"{url}/v1/{path}", json={"model": NAME, **given})
+        assert answer.status_code == 200
+    assert held
+    assert not any(held)
+
+
 def test_a_full_queue_answers_429_and_what_was_accepted_is_answered(
     upstream: RecordedUpstream, tmp_path: Path
 ) -> None:
@@ -104,7 +158,7 @@ def test_a_full_queue_answers_429_and_what_was_accepted_is_answered(
 
 
 def test_bodies_share_a_bounded_memory(upstream: RecordedUpstream, tmp_path: Path) -> None:
-    limits = {"memory_bytes": 3000, "body_bytes": 2500, "body_seconds": 30}
+    limits = {"memory_bytes": 3000, "body_bytes": 2500, "bulk_bytes": 2500, "body_seconds": 30}
     with proxy(upstream, tmp_path / "model", limits=limits) as (url, service), connected(url) as slow:
         slow.sendall(head(url, "/v1/embeddings", 2500) + b"{")
         while service.metrics.registry.get_sample_value("smec_requests_in_flight") != 1:

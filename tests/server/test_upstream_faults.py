@@ -40,6 +40,7 @@ LASTING: dict[str, tuple[int, str, int]] = {
     "hangs": (504, "upstream_timeout", 1),
     "500": (502, "upstream_failed", 3),
     "503": (502, "upstream_failed", 3),
+    "compressed 503": (502, "upstream_failed", 3),
     "429": (429, "upstream_rate_limit", 3),
     "400": (400, "upstream_refused", 1),
     "401": (502, "upstream_authentication", 1),
@@ -54,6 +55,7 @@ LASTING: dict[str, tuple[int, str, int]] = {
     "nan": (502, "invalid_upstream_response", 1),
     "zero": (502, "invalid_upstream_response", 1),
     "infinite": (502, "invalid_upstream_response", 1),
+    "true and false": (502, "invalid_upstream_response", 1),
     "strings": (502, "invalid_upstream_response", 1),
     "bad base64": (502, "invalid_upstream_response", 1),
     "too long": (502, "invalid_upstream_response", 1),
@@ -111,6 +113,10 @@ def test_a_rate_limit_is_passed_on_with_its_time(
         answer = asked(http, url, texts()[:1])
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
         assert answer.json()["error"]["type"] == "rate_limit_error"
+        for fault, seconds in (("429 without end", "3600"), ("429 for no number", "1")):
+            upstream.faults = [fault]
+            answer = asked(http, url, texts()[:1])
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, seconds)
 
 
 @contextmanager

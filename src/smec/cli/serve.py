@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +51,8 @@ def serve(
     upstream's key is SMEC_SERVE_UPSTREAM__KEY. SIGTERM ends it when all accepted requests are answered;
     SIGHUP looks for replaced compressors.
     """
+    if not check and new_token is None:
+        _keep_alive_on_sighup()
     try:
         from smec.server.lifecycle import Server
         from smec.server.lifecycle import serve as run
@@ -71,6 +75,12 @@ def serve(
         return
     for line in _summary(Server(loaded).service):
         typer.echo(line)
+
+
+def _keep_alive_on_sighup() -> None:
+    """Ignore SIGHUP until the server listens to it: a reload while it starts must not end the process."""
+    if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _given(

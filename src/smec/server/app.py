@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,9 +17,12 @@ from smec import __version__
 from smec.server.description import PARAMETERS, REASONS, answers, body, known, page, secured
 from smec.server.refusals import JSON, Refusal
 from smec.server.service import Handler, Service
-from smec.server.settings import ServerSettings
+from smec.server.settings import ServerSettings, is_loopback
 from smec.server.vectors_wire import ARROW, CompressRequest, CompressResponse
 from smec.server.wire import EmbeddingResponse, ModelCard, ModelList
+
+HEALTH = ("/healthz", "/readyz")
+"""Asked by supervisors, under whatever name they have; they tell nothing but names of models."""
 
 ARROW_BODY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -47,6 +51,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         openapi_url=None,  # served below, behind the tokens like everything else
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would name a host that the client made up
     )
     app.state.service = service
 
@@ -119,7 +124,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        said = REASONS[405] if status == 405 else f"there is nothing at {request.url.path}"
+        said = REASONS[405] if status == 405 else f"there is nothing at {request.scope['path']}"
         headers = getattr(error, "headers", None) or {}
         response = Refusal(status, said, code="unknown_url").response()
         response.headers.update(headers)
@@ -127,7 +132,35 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     app.add_exception_handler(HTTPException, refused)
     app.add_middleware(_Closing, service=service)
+    if not settings.tokens and not settings.open:
+        app.add_middleware(_LocalOnly)
     return app
+
+
+class _LocalOnly:
+    """Answers no request that names another host, where everybody on this machine may ask.
+
+    A page in a browser can make its own host's name an alias of this machine (DNS rebinding), and then ask
+    as if it were of the same origin; the name in its requests tells.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in HEALTH:
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if not all(map(is_local, hosts)):
+                message = "the Host of the request is not this machine: set tokens, or open behind a gateway"
+                await Refusal(403, message, code="forbidden_host").response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Whether a ``Host`` header names this machine, with any port."""
+    name = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(:\d*)?", host)
+    return name is not None and is_loopback(name[1].strip("[]").lower())
 
 
 class _Closing:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from smec.compressor import Compressor
-from smec.errors import SmecError
 from smec.server.metrics import Metrics
 from smec.vectors import BLOCK_ROWS, Float32Array, FloatArray, row_blocks
 
@@ -80,7 +79,7 @@ def _project(jobs: list[_Job]) -> None:
     try:
         together = np.concatenate([job.vectors for job in jobs]) if len(jobs) > 1 else jobs[0].vectors
         small = jobs[0].compressor.encode(together, jobs[0].dim)
-    except SmecError as error:
+    except Exception as error:  # a job that is never done would keep its request, and its place, for ever
         if len(jobs) > 1:  # one request's row is at fault: the others must not suffer
             for job in jobs:
                 _project([job])

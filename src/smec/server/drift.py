@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -40,10 +42,18 @@ class DriftWatch:
     upstream : Upstream
     settings : DriftSettings
     metrics : Metrics
+    fields : mapping, optional
+        Further fields of the requests that embed the canary texts.
     """
 
     def __init__(
-        self, name: str, upstream_model: str, upstream: Upstream, settings: DriftSettings, metrics: Metrics
+        self,
+        name: str,
+        upstream_model: str,
+        upstream: Upstream,
+        settings: DriftSettings,
+        metrics: Metrics,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         self.state = State.UNKNOWN
         self._name = name
@@ -51,6 +61,7 @@ class DriftWatch:
         self._upstream = upstream
         self._settings = settings
         self._metrics = metrics
+        self._fields = fields
 
     def watches(self, compressor: Compressor) -> bool:
         """Whether there is anything to compare, and checking is not switched off."""
@@ -67,20 +78,17 @@ class DriftWatch:
         if not self.watches(compressor):
             return None
         texts = list(compressor.manifest.canary_texts)
-        embedded = await self._upstream.embed(self._upstream_model, texts, compressor.input_dim)
+        question = self._upstream.question(self._upstream_model, texts, self._fields)
+        embedded = await self._upstream.embed(question, compressor.input_dim)
         stored = compressor.tensors[CANARY_INPUTS]
         return float(np.einsum("ij,ij->i", stored, normalise(embedded.vectors)).min())
 
-    async def check(self, compressor: Compressor) -> None:
-        """Look once; an upstream that does not answer leaves the state as it was."""
-        try:
-            cosine = await self.measure(compressor)
-        except Refusal as refusal:
-            self._metrics.drift_errors.labels(self._name).inc()
-            logger.warning("model %s: canaries cannot be checked: %s", self._name, refusal)
-        else:
-            self.note(cosine)
-        self._metrics.serving.labels(self._name).set(self.refusal() is None)
+    def failed(self, refusal: Refusal) -> None:
+        """Take that the upstream did not answer; the state is what it was."""
+        self._metrics.drift_errors.labels(self._name).inc()
+        # Its code, not its message: an upstream may quote the texts in it, or forge lines of a log.
+        logger.warning("model %s: canaries cannot be checked: %s", self._name, refusal.code)
+        self._tell_serving()
 
     def passes(self, cosine: float | None) -> bool:
         """Whether a model with this smallest cosine is served."""
@@ -91,9 +99,11 @@ class DriftWatch:
         before = self.state
         if cosine is None:
             self.state = State.UNWATCHED
+            self._tell_serving()
             return
         self._metrics.drift.labels(self._name).set(cosine)
         self.state = State.GOOD if self.passes(cosine) else State.DRIFTED
+        self._tell_serving()
         found = f"model {self._name}: smallest cosine of the canaries {cosine:.4f}"
         if self.state is State.DRIFTED:
             logger.error(
@@ -104,10 +114,15 @@ class DriftWatch:
         elif before is not State.GOOD:
             logger.info("%s", found)
 
+    def _tell_serving(self) -> None:
+        self._metrics.serving.labels(self._name).set(self.refusal() is None)
+
     @property
     def seconds(self) -> float:
         """Until the next check."""
         usual = self._settings.minutes * 60
+        if not usual:  # nothing is checked, but a loop without a pause would take a whole core
+            return AGAIN_SECONDS
         return usual if self.state is State.GOOD else min(usual, AGAIN_SECONDS)
 
     def refusal(self) -> Refusal | None:

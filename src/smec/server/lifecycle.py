@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(settings.limits.header_seconds),
+                http=bounded_protocol(settings.limits.header_seconds, settings.limits.send_seconds),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -61,6 +62,10 @@ class Server(uvicorn.Server):
             )
         )
         try:
+            if tls is not None:  # first without uvicorn, which would ask at the terminal for a password
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                    tls.certificate, tls.key, _no_password
+                )
             self.config.load()
         except OSError as error:  # of TLS, whose own error is one
             raise ConfigError("tls: certificate and key cannot be read, or do not belong together") from error
@@ -105,6 +110,10 @@ class Server(uvicorn.Server):
             server.close()
         await asyncio.sleep(LAST_REQUESTS_SECONDS)
         await super().shutdown(sockets)
+
+
+def _no_password() -> str:
+    raise ConfigError("tls.key: has a password, which nobody is here to type; store it without one")
 
 
 def serve(settings: ServerSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 from smec.artefact import CONFIG_FILE, TENSORS_FILE
@@ -96,17 +96,29 @@ class ServedModel:
             if cosine is not None and not self.watch.passes(cosine):
                 raise ConfigError(f"the upstream embeds its canaries with a cosine of {cosine:.4f} only")
         except Refusal as refusal:  # the upstream's fault: tried again
-            logger.warning("model %s: not reloaded yet: %s", self.name, refusal)
+            logger.warning("model %s: not reloaded yet: %s", self.name, refusal.code)
             return
-        except SmecError as error:
+        except Exception as error:  # whatever a folder does to us, the next one is looked at
             self._seen = now
             self._metrics.reloads.labels(self.name, "refused").inc()
-            logger.error("model %s: not reloaded, the one before serves on: %s", self.name, error)
+            said = error if isinstance(error, SmecError) else type(error).__name__
+            logger.error("model %s: not reloaded, the one before serves on: %s", self.name, said)
             return
         self.compressor, self._seen = fresh, now
         self.watch.note(cosine)
         self._metrics.reloads.labels(self.name, "done").inc()
         logger.info("model %s: reloaded, fingerprint %s", self.name, fresh.fingerprint)
+
+    async def check(self) -> None:
+        """Compare the upstream with the canary texts once."""
+        compressor = self.compressor
+        try:
+            cosine = await self.watch.measure(compressor)
+        except Refusal as refusal:
+            self.watch.failed(refusal)
+            return
+        if compressor is self.compressor:  # else it was replaced, and the new one was compared
+            self.watch.note(cosine)
 
 
 class Models:
@@ -135,7 +147,7 @@ class Models:
             self._upstreams[behind] = Upstream(behind, metrics)
         upstream = self._upstreams[behind]
         asked = settings.upstream_model or name
-        watch = DriftWatch(name, asked, upstream, self._settings.drift, metrics)
+        watch = DriftWatch(name, asked, upstream, self._settings.drift, metrics, settings.canary_fields)
         return ServedModel(name, settings, upstream, watch, metrics)
 
     def __iter__(self) -> Iterator[ServedModel]:
@@ -162,21 +174,31 @@ class Models:
 
     async def close(self) -> None:
         """End the tasks and the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # More than once: before Python 3.12, `asyncio.wait_for` may lose a cancellation.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.5)
         for upstream in self._upstreams.values():
             await upstream.close()
 
     async def _watch(self, model: ServedModel) -> None:
         while True:
-            await model.watch.check(model.compressor)
+            await _survived(model.check(), f"model {model.name}: canaries cannot be checked")
             await asyncio.sleep(model.watch.seconds)
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(self._settings.reload_seconds)
-            await self.reload()
+            await _survived(self.reload(), "replaced compressors cannot be looked for")
+
+
+async def _survived(work: Awaitable[None], failed: str) -> None:
+    """Wait for a round of a loop that must go on, whatever happens in it."""
+    try:
+        await work
+    except Exception as error:
+        logger.error("%s: unexpected %s", failed, type(error).__name__)
 
 
 def load(settings: ModelSettings) -> Compressor:

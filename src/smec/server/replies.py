@@ -70,7 +70,8 @@ def _vector(given: Any, width: int) -> Float32Array:
         else:
             # Without a dtype, so that strings of digits or nested lists are not taken for numbers.
             row = np.asarray(given if isinstance(given, list) else None)
-            if row.ndim != 1 or row.dtype.kind not in "fi":
+            # Among numbers, numpy takes true and false for 1 and 0.
+            if row.ndim != 1 or row.dtype.kind not in "fi" or bool in set(map(type, given)):
                 raise ValueError
     except (ValueError, OverflowError, binascii.Error):
         raise invalid("a vector is neither a list of numbers nor base64 of float32") from None

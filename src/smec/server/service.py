@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smec.compressor import Compressor
 from smec.errors import DataError
-from smec.server.admission import Admission
+from smec.server.admission import RETRY_SECONDS, Admission
 from smec.server.batching import Batcher
 from smec.server.metrics import CONTENT_TYPE, Metrics
 from smec.server.models import Models, ServedModel
@@ -20,12 +22,27 @@ from smec.server.refusals import JSON, Refusal
 from smec.server.replies import Embedded
 from smec.server.settings import ServerSettings
 from smec.server.tokens import Caller, Gatekeeper
-from smec.server.vectors_wire import ARROW, CompressRequest, compress_arrow, compress_response
-from smec.server.wire import ModelList, embedding_response, parse, request_type
+from smec.server.vectors_wire import ARROW, CompressRequest, arrow_rows, compress_arrow, compress_response
+from smec.server.wire import Encoding, ModelList, embedding_response, parse, request_type
+from smec.vectors import Float32Array
 
 logger = logging.getLogger("smec.server")
 
+INLINE_BYTES = 256 << 10
+"""Up to so many bytes of numbers, reading them costs less than what others may wait."""
+
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A JSON request to ``/v1/compress``."""
+
+    model: ServedModel
+    compressor: Compressor
+    dim: int
+    encoding: Encoding | None
+    rows: Float32Array
 
 
 class Service:
@@ -58,19 +75,20 @@ class Service:
         with self._admission.place(request, limits.body_bytes) as most:
             wanted = parse(self.request_type, await self._admission.body(request, most))
             model = self._model(request, wanted.model)
-            dim = model.dim(wanted.dimensions)
+            dim, encoding = model.dim(wanted.dimensions), wanted.encoding_format
             inputs, forwarded = wanted.inputs(limits), wanted.forwarded(model.upstream.settings.forward)
             self._spend(request, caller, len(inputs))
             _raise(model.watch.refusal())
             compressor = model.compressor  # a reload from here on does not concern this request
-            embedded = await self._in_time(
-                model.upstream.embed(model.upstream_model, inputs, compressor.input_dim, forwarded)
-            )
+            question = model.upstream.question(model.upstream_model, inputs, forwarded)
+            # It may wait for long, and parsed inputs are many times the bytes that `limits` count.
+            del wanted, inputs, forwarded
+            embedded = await self._in_time(model.upstream.embed(question, compressor.input_dim))
             try:
                 small = await self._batcher.encode(compressor, embedded.vectors, dim)
             except DataError as error:
                 raise Refusal(502, str(error), kind="upstream_error", code="unusable_embedding") from error
-            return Response(embedding_response(small, wanted, embedded.usage), media_type=JSON)
+            return Response(embedding_response(small, model.name, encoding, embedded.usage), media_type=JSON)
 
     async def compress(self, request: Request) -> Response:
         """``POST /v1/compress``."""
@@ -85,20 +103,25 @@ class Service:
                 raise Refusal(400, str(error), code="invalid_value", param="vectors") from error
 
     async def _rows(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        long = len(body) > INLINE_BYTES
+        given = await self._batcher.run(self._given, request, body) if long else self._given(request, body)
+        body.clear()
+        self._spend(request, caller, len(given.rows))
+        small = await self._batcher.encode(given.compressor, given.rows, given.dim)
+        return Response(compress_response(small, given.model.name, given.encoding), media_type=JSON)
+
+    def _given(self, request: Request, body: bytearray) -> _Given:
+        """What a JSON request holds, as an array: the parsed numbers are many times its bytes."""
         wanted = parse(CompressRequest, body)
         model = self._model(request, wanted.model)
         dim, compressor = model.dim(wanted.dimensions), model.compressor
-        rows = wanted.matrix(compressor.input_dim)
-        self._spend(request, caller, len(rows))
-        small = await self._batcher.encode(compressor, rows, dim)
-        return Response(compress_response(small, wanted), media_type=JSON)
+        return _Given(model, compressor, dim, wanted.encoding_format, wanted.matrix(compressor.input_dim))
 
     async def _arrow(self, request: Request, caller: Caller, body: bytearray) -> Response:
         model = self._model(request, request.query_params.get("model", ""))
-        dim = model.dim(_whole(request.query_params.get("dimensions")))
-        # Its rows are counted by its bytes, before anything of it is read.
-        self._spend(request, caller, max(1, len(body) // (2 * model.compressor.input_dim)))
-        small = await self._batcher.run(compress_arrow, body, model.compressor, dim)
+        dim, compressor = model.dim(_whole(request.query_params.get("dimensions"))), model.compressor
+        self._spend(request, caller, max(1, await self._batcher.run(arrow_rows, body)))
+        small = await self._batcher.run(compress_arrow, body, compressor, dim)
         return Response(memoryview(small), media_type=ARROW)
 
     async def list_models(self, request: Request) -> Response:
@@ -148,6 +171,12 @@ class Service:
                 response = await handler(request)
             except Refusal as refusal:
                 response = refusal.response()
+            except asyncio.CancelledError:
+                # Nothing cancels a request but the end of ``shutdown_seconds``.
+                message = "the server is ending; send the request again"
+                response = Refusal(
+                    503, message, kind="server_error", code="ending", retry_after=RETRY_SECONDS
+                ).response()
             except Exception as error:
                 # Not its message, which might hold what the client sent.
                 place = error.__traceback__
@@ -177,7 +206,7 @@ class Service:
 
     def _spend(self, request: Request, caller: Caller, count: int) -> None:
         caller.spend_inputs(count)
-        self.metrics.inputs.labels(request.url.path).observe(count)
+        self.metrics.inputs.labels(request.scope["path"]).observe(count)
 
     async def _in_time(self, work: Awaitable[Embedded]) -> Embedded:
         seconds = self.settings.limits.request_seconds

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from smec.config import overlay, parsed, read_document
@@ -64,7 +65,12 @@ class UpstreamSettings(_Settings):
         if not usable or parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must be http(s)://HOST[:PORT]/v1, without user, password, query or fragment")
         path = parts.path.rstrip("/").removesuffix("/embeddings") or "/v1"
-        return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        base = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        try:
+            httpx.URL(base)  # which is stricter
+        except httpx.InvalidURL as error:
+            raise ValueError(f"must be a valid address: {error}") from error
+        return base
 
     @model_validator(mode="after")
     def _key_is_safe(self) -> UpstreamSettings:
@@ -72,7 +78,12 @@ class UpstreamSettings(_Settings):
             raise ValueError("key or key_file, not both")
         parts = urlsplit(self.url)
         has_key = self.key is not None or self.key_file is not None
-        if has_key and parts.scheme == "http" and not self.plain_http and not _loopback(parts.hostname or ""):
+        if (
+            has_key
+            and parts.scheme == "http"
+            and not self.plain_http
+            and not is_loopback(parts.hostname or "")
+        ):
             raise ValueError("its key would be sent unencrypted: use https, or set plain_http")
         return self
 
@@ -106,6 +117,9 @@ class ModelSettings(_Settings):
     """Where this model is embedded, if not at the common ``upstream``."""
     dimensions: int | None = None
     """Size of answers to requests that name none; what a budget chose, or the largest, by default."""
+    canary_fields: dict[str, Any] = {}
+    """Further fields that go to the upstream with the canary texts: those with which they were embedded, such
+    as ``{"input_type": "query"}``."""
 
 
 class TokenSettings(_Settings):
@@ -149,10 +163,18 @@ class LimitSettings(_Settings):
     """Requests that are accepted and not yet answered; beyond it 429."""
     header_seconds: float = Field(10, gt=0)
     """For a connection to send the head of a request."""
+    send_seconds: float = Field(30, gt=0)
+    """For a client to take anything of its answer; one that takes nothing is cut off."""
     body_seconds: float = Field(30, gt=0)
     """For the body of a request to arrive."""
     request_seconds: float = Field(60, gt=0)
     """For everything after that; then 504."""
+
+    @model_validator(mode="after")
+    def _bodies_fit(self) -> LimitSettings:
+        if self.memory_bytes < max(self.body_bytes, self.bulk_bytes):
+            raise ValueError("memory_bytes must not be below body_bytes and bulk_bytes")
+        return self
 
 
 class DriftSettings(_Settings):
@@ -188,8 +210,9 @@ class ServerSettings(_Settings):
     """Between two looks at the compressors' folders; 0: only on SIGHUP."""
     drain_seconds: float = Field(2, ge=0)
     """After SIGTERM: how long new requests are still taken, while ``/readyz`` says 503."""
-    shutdown_seconds: float = Field(60, gt=0)
-    """After that: how long accepted requests may take to be answered."""
+    shutdown_seconds: float = Field(95, gt=0)
+    """After that: how long accepted requests may take to be answered, those left over with 503; by default
+    ``limits.body_seconds`` and ``limits.request_seconds``, and a little more."""
     access_log: bool = False
     """One line per request: address, path and status."""
 
@@ -201,7 +224,7 @@ class ServerSettings(_Settings):
         names = [token.name for token in self.tokens]
         if len(set(names)) < len(names):
             raise ValueError("two tokens have the same name")
-        if not self.tokens and not self.open and not _loopback(self.host):
+        if not self.tokens and not self.open and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host} can be reached by others: make tokens with `smec serve --new-token NAME`, "
                 "or set open"
@@ -216,7 +239,8 @@ class ServerSettings(_Settings):
         return upstream
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -235,9 +259,16 @@ def load_settings(
     """
     document = {} if file is None else read_document(file)
     for name, text in environment.items():
-        if name.startswith(ENVIRONMENT):
+        if name.startswith(ENVIRONMENT) and not _service_link(name, text):
             document = overlay(document, _nested(name.removeprefix(ENVIRONMENT).lower().split("__"), text))
     return parsed(ServerSettings, overlay(document, given or {}), str(file or "serve"))
+
+
+def _service_link(name: str, text: str) -> bool:
+    """Whether Kubernetes set the variable, as it does in every pod beside a service named smec-serve."""
+    if name == "SMEC_SERVE_PORT":
+        return text.startswith("tcp://")
+    return re.fullmatch(r"SMEC_SERVE_(SERVICE_(HOST|PORT.*)|PORT_\d+_.*)", name) is not None
 
 
 def _nested(path: list[str], text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 """Seconds; each pause is a random share of the double of the one before."""
 
+MOST_WAIT = 3600.0
+"""Seconds that a ``Retry-After`` may ask for: it may say "inf"."""
+
 THE_CLIENTS_FAULT = (400, 404, 413, 422)
 """Statuses that say that the input is at fault, whose message the client gets."""
 
@@ -38,6 +42,15 @@ class _Failure(Exception):
         self.refusal = refusal
         self.kind = kind
         self.again = again
+
+
+@dataclass(frozen=True)
+class Question:
+    """The body of a request, ready to be sent: a fraction of the memory of parsed inputs."""
+
+    content: bytes
+    count: int
+    """Of its inputs."""
 
 
 class Upstream:
@@ -74,20 +87,29 @@ class Upstream:
         self._ssl = ssl.create_default_context() if settings.ca_file is None else _trusted(settings.ca_file)
         self._idle: list[httpx.AsyncHTTPTransport] = []
 
-    async def embed(
-        self, model: str, inputs: Inputs, width: int, forwarded: Mapping[str, Any] | None = None
-    ) -> Embedded:
-        """Embed texts or token lists.
+    def question(self, model: str, inputs: Inputs, forwarded: Mapping[str, Any] | None = None) -> Question:
+        """What `embed` sends.
 
         Parameters
         ----------
         model : str
             What the upstream calls it.
         inputs : list of n str or n lists of int
-        width : int
-            D, which its vectors must have.
         forwarded : mapping, optional
             Further fields of the request.
+        """
+        body = {"model": model, "input": inputs, "encoding_format": self.settings.encoding}
+        return Question(to_json({**(forwarded or {}), **body}), len(inputs))
+
+    async def embed(self, question: Question, width: int) -> Embedded:
+        """Embed texts or token lists.
+
+        Parameters
+        ----------
+        question : Question
+            With n inputs.
+        width : int
+            D, which its vectors must have.
 
         Returns
         -------
@@ -99,14 +121,13 @@ class Upstream:
         Refusal
             It does not answer, answers with an error, or with what cannot be used.
         """
-        body = {"model": model, "input": inputs, "encoding_format": self.settings.encoding}
-        content = to_json({**(forwarded or {}), **body})
+        count, most = question.count, most_bytes(question.count, width)
         async with self._places, self._transport() as transport:
             for tries_left in range(self.settings.retries, -1, -1):
                 began = time.perf_counter()
                 try:
-                    reply = await self._try(transport, content, most_bytes(len(inputs), width))
-                    embedded = read_reply(reply, len(inputs), width)
+                    reply = await self._try(transport, question.content, most)
+                    embedded = read_reply(reply, count, width)
                 except _Failure as failure:
                     self._metrics.upstream_errors.labels(failure.kind).inc()
                     if not (failure.again and tries_left):
@@ -158,18 +179,21 @@ class Upstream:
             "POST", self._url, headers=self._headers, content=content, extensions={"timeout": timeout}
         )
         response = await transport.handle_async_request(request)
+        good = response.status_code == 200
         received = bytearray()
         try:
-            if response.headers.get("content-encoding", "identity") != "identity":
+            if good and response.headers.get("content-encoding", "identity") != "identity":
                 raise invalid("it is compressed, which was not asked for")
             async for part in response.aiter_raw():
                 received += part
                 if len(received) > most:
+                    if not good:
+                        break  # its status says enough
                     raise invalid(f"it is longer than {most} bytes")
         finally:
             await response.aclose()
         body = bytes(received)
-        if response.status_code != 200:
+        if not good:
             raise self._error(response, body)
         return body
 
@@ -227,6 +251,7 @@ def _refusal(status: int, message: str, code: str) -> Refusal:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return max(0.0, float(text or ""))
+        # In this order NaN becomes 0.
+        return min(max(0.0, float(text or "")), MOST_WAIT)
     except ValueError:  # a date, or none: the random pause is enough
         return None

@@ -16,14 +16,18 @@ from smec.compressor import Compressor
 from smec.data.columns import check_schema, vector_matrix
 from smec.server.batching import encoded
 from smec.server.refusals import Refusal
-from smec.server.wire import Request, little_endian
+from smec.server.wire import Encoding, Request, little_endian
 from smec.vectors import Float32Array
 
 ARROW = "application/vnd.apache.arrow.stream"
 """Media type of Arrow's streaming format."""
 
-HEADER, COMPRESSION = 2, 3
-"""Places of fields in Arrow's metadata: a message's header, a record batch's compression."""
+HEADER, LENGTH, COMPRESSION = 2, 0, 3
+"""Places of fields in Arrow's metadata: a message's header, a record batch's length and compression."""
+
+
+UNREADABLE = (pa.ArrowException, OSError, ValueError, struct.error)
+"""What a damaged stream raises."""
 
 
 class CompressRequest(Request):
@@ -59,14 +63,18 @@ class CompressResponse(BaseModel):
     """Unit-length rows, or base64 of all of them as little-endian float32."""
 
 
+def _no_stream() -> Refusal:
+    return Refusal(400, "the body is no whole Arrow IPC stream", code="invalid_arrow")
+
+
 def _unusable(what: str) -> Refusal:
     return Refusal(400, f"vectors: {what}", code="invalid_value", param="vectors")
 
 
-def compress_response(vectors: Float32Array, wanted: CompressRequest) -> bytes:
+def compress_response(vectors: Float32Array, model: str, encoding: Encoding | None) -> bytes:
     """The JSON of a `CompressResponse` for rows of shape (n, dim)."""
-    coded = wanted.encoding_format == "base64"
-    document = {"object": "vectors", "model": wanted.model, "dimensions": vectors.shape[1]}
+    coded = encoding == "base64"
+    document = {"object": "vectors", "model": model, "dimensions": vectors.shape[1]}
     document |= {"count": len(vectors), "vectors": little_endian(vectors) if coded else vectors.tolist()}
     return to_json(document)
 
@@ -74,17 +82,17 @@ def compress_response(vectors: Float32Array, wanted: CompressRequest) -> bytes:
 def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int) -> pa.Buffer:
     """An Arrow stream with small vectors in place of those in its column ``vector``; the rest stays.
 
+    `arrow_rows` must have accepted it.
+
     Raises
     ------
     Refusal
-        No Arrow stream, or a compressed one: its size in memory would not be known beforehand.
+        No whole Arrow stream.
     DataError
         No column of float lists ``vector``, rows of another width, null or unusable ones.
     """
-    source = pa.py_buffer(body)
     try:
-        _check_messages(source)
-        with pa.ipc.open_stream(source) as reader:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             check_schema(reader.schema, "body", required=("vector",))
             place = reader.schema.get_field_index("vector")
             small = pa.field("vector", pa.list_(pa.float32(), dim))
@@ -96,8 +104,8 @@ def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int) ->
                     batch.validate(full=True)
                     writer.write_batch(_smaller(batch, place, schema, compressor, row))
                     row += len(batch)
-    except (pa.ArrowException, OSError, ValueError, struct.error):
-        raise Refusal(400, "the body is no whole Arrow IPC stream", code="invalid_arrow") from None
+    except UNREADABLE:
+        raise _no_stream() from None
     return sink.getvalue()
 
 
@@ -112,25 +120,42 @@ def _smaller(
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _check_messages(source: pa.Buffer) -> None:
-    reader = pa.ipc.MessageReader.open_stream(source)
-    for message in reader:
-        if message.type == "schema":
-            continue
-        if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
-            raise Refusal(
-                400, "send the Arrow stream without compression and dictionaries", code="invalid_arrow"
-            )
+def arrow_rows(body: bytes | bytearray) -> int:
+    """How many rows an Arrow stream says it has; none of its buffers is read.
+
+    Raises
+    ------
+    Refusal
+        No Arrow stream, or a compressed one: its size in memory would not be known beforehand.
+    """
+    count = 0
+    try:
+        for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(body)):
+            if message.type != "schema":
+                count += _batch_rows(message)
+    except UNREADABLE:
+        raise _no_stream() from None
+    return count
 
 
-def _is_compressed(metadata: bytes) -> bool:
-    """Whether a record batch's buffers are compressed, which pyarrow does not tell before it unpacks them."""
+def _batch_rows(message: pa.ipc.Message) -> int:
+    rows = None if message.type != "record batch" else _plain_rows(message.metadata.to_pybytes())
+    if rows is None:
+        raise Refusal(400, "send the Arrow stream without compression and dictionaries", code="invalid_arrow")
+    return rows
+
+
+def _plain_rows(metadata: bytes) -> int | None:
+    """The rows of a record batch, None if its buffers are compressed: pyarrow unpacks them without a word."""
     (message,) = struct.unpack_from("<I", metadata)
     header = _field(metadata, message, HEADER)
     if not header:
         raise ValueError("a message without a header")
     (offset,) = struct.unpack_from("<I", metadata, header)
-    return _field(metadata, header + offset, COMPRESSION) != 0
+    if _field(metadata, header + offset, COMPRESSION):
+        return None
+    place = _field(metadata, header + offset, LENGTH)
+    return max(0, struct.unpack_from("<q", metadata, place)[0]) if place else 0
 
 
 def _field(metadata: bytes, table: int, number: int) -> int:

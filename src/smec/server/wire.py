@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_json
 
+from smec.errors import ConfigError
 from smec.server.refusals import Refusal
 from smec.server.settings import LimitSettings
 from smec.vectors import Float32Array
 
+Text = Annotated[str, Field(min_length=1)]
 Token = Annotated[int, Field(ge=0, lt=2**31)]
+Encoding = Literal["float", "base64"]
 Inputs = list[str] | list[list[int]]
 """Texts or token lists, one for each vector of the answer."""
 
@@ -32,7 +35,7 @@ class Request(BaseModel):
     """One of those that ``GET /v1/models`` lists."""
     dimensions: int | None = None
     """One of the sizes that the model serves."""
-    encoding_format: Literal["float", "base64"] | None = None
+    encoding_format: Encoding | None = None
     """"float" by default; base64 is of little-endian float32."""
 
 
@@ -40,8 +43,8 @@ class EmbeddingRequest(Request):
     """Body of ``POST /v1/embeddings``."""
 
     input: (
-        str
-        | Annotated[list[str], Field(min_length=1)]
+        Text
+        | Annotated[list[Text], Field(min_length=1)]
         | Annotated[list[Token], Field(min_length=1)]
         | Annotated[list[Annotated[list[Token], Field(min_length=1)]], Field(min_length=1)]
     )
@@ -84,8 +87,17 @@ def too_much(what: str, most: str) -> Refusal:
     return Refusal(400, f"input: has {what}, allowed are {most}", code="input_too_large", param="input")
 
 
-def request_type(forward: Iterable[str]) -> type[EmbeddingRequest]:
-    """`EmbeddingRequest` with further fields that are passed on."""
+def request_type(forward: Sequence[str]) -> type[EmbeddingRequest]:
+    """`EmbeddingRequest` with further fields that are passed on.
+
+    Raises
+    ------
+    ConfigError
+        A name that the request has a meaning for, or that none can have.
+    """
+    for name in forward:
+        if name in EmbeddingRequest.model_fields or hasattr(EmbeddingRequest, name) or name[:1] in ("_", ""):
+            raise ConfigError(f"upstream.forward: {name!r} cannot be passed on")
     fields: Any = {name: (Any, None) for name in forward}
     return create_model(
         "EmbeddingRequest", __base__=EmbeddingRequest, __doc__=EmbeddingRequest.__doc__, **fields
@@ -174,9 +186,11 @@ def little_endian(vectors: Float32Array) -> str:
     return base64.b64encode(np.ascontiguousarray(vectors, dtype="<f4").data).decode("ascii")
 
 
-def embedding_response(vectors: Float32Array, wanted: EmbeddingRequest, usage: dict[str, Any]) -> bytes:
+def embedding_response(
+    vectors: Float32Array, model: str, encoding: Encoding | None, usage: dict[str, Any]
+) -> bytes:
     """The JSON of an `EmbeddingResponse` for rows of shape (n, dim)."""
-    coded = wanted.encoding_format == "base64"
+    coded = encoding == "base64"
     rows: Iterable[Any] = map(little_endian, vectors) if coded else vectors.tolist()
     data = [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)]
-    return to_json({"object": "list", "data": data, "model": wanted.model, "usage": usage})
+    return to_json({"object": "list", "data": data, "model": model, "usage": usage})

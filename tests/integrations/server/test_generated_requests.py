@@ -100,14 +100,15 @@ def _has_float(value: Any) -> bool:
     return isinstance(value, float) or any(map(_has_float, inner))
 
 
-TEXT = st.text(max_size=40)
+TEXT = st.text(min_size=1, max_size=40)
+ANY_TEXT = st.text(max_size=40)
 TOKENS = st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=8)
 INPUT = st.one_of(
     TEXT, TOKENS, st.lists(TEXT, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=6)
 )
 JSON_VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
     max_leaves=12,
 )
 FIELDS = ("model", "input", "dimensions", "encoding_format", "user", "vectors", "extra")

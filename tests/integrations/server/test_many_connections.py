@@ -26,7 +26,7 @@ def test_ten_thousand_connections(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     given = texts()[:2]
     body = json.dumps({"model": NAME, "input": given}).encode()
-    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     right = expected(given)
     statuses: Counter[int] = Counter()
     opened: list[asyncio.StreamWriter] = []

@@ -75,6 +75,17 @@ class SizeMetrics(_Record):
     """95 % interval of ``smec`` over the held-out queries."""
     pca: float
     truncate: float
+    shipped: float | None = None
+    """Score of what the size ships; None in an older artefact, where it is that of ``method``."""
+    metric: Literal["ndcg@10", "overlap@10"] | None = None
+    queries: int | None = None
+    """Of a size that `extend` added: what it was measured with, in place of the `Validation`'s."""
+
+    @property
+    def ships(self) -> float:
+        """Held-out score of what the size ships."""
+        score: float = getattr(self, self.method) if self.shipped is None else self.shipped
+        return score
 
 
 class Validation(_Record):
@@ -84,6 +95,16 @@ class Validation(_Record):
     queries: int
     """How many held-out queries (or vectors) the scores are means over."""
     sizes: tuple[SizeMetrics, ...]
+
+    def tables(self) -> list[Validation]:
+        """One for each metric and number of queries, as scores of different ones are not to be compared."""
+        found: dict[tuple[str, int], list[SizeMetrics]] = {}
+        for size in self.sizes:
+            found.setdefault((size.metric or self.metric, size.queries or self.queries), []).append(size)
+        return [
+            Validation.model_validate({"metric": metric, "queries": queries, "sizes": tuple(sizes)})
+            for (metric, queries), sizes in found.items()
+        ]
 
 
 class CodedScore(_Record):
@@ -257,6 +278,10 @@ def _card_table(manifest: Manifest) -> list[str]:
     validation = manifest.validation
     if validation is None:
         return ["The no-harm gate was switched off: nothing was measured.", ""]
+    return [line for one in validation.tables() for line in _one_table(one, manifest)]
+
+
+def _one_table(validation: Validation, manifest: Manifest) -> list[str]:
     codec = manifest.training.get("codec") or "float32"
     what = "held-out train queries" if validation.metric == "ndcg@10" else "held-out vectors"
     rows = [

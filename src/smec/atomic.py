@@ -34,6 +34,8 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
     check_free(path, force=force)
     if os.path.isdir(path) and not folder:  # replacing it would delete all that it holds
         raise OutputError(f"{path}: is a folder; name a file")
+    if folder:
+        check_folder_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -46,13 +48,29 @@ def replacing(path: Path, *, force: bool = False, folder: bool = False) -> Itera
         yield part
         for file in [p for p in part.rglob("*") if p.is_file()] if folder else [part]:
             _flush(file)
-        if path.is_dir():
-            os.replace(path, scratch / "replaced")  # a folder cannot be renamed over another
-        os.replace(part, path)
+        _renamed(part, path, scratch / "replaced")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _renamed(part: Path, path: Path, aside: Path) -> None:
+    """Give ``part`` its name; what has that name stays if it cannot be done."""
+    if path.is_dir():
+        os.replace(path, aside)  # a folder cannot be renamed over another
+    try:
+        os.replace(part, path)
+    except BaseException:
+        if os.path.lexists(aside) and not os.path.lexists(path):
+            os.replace(aside, path)
+        raise
+
+
+def check_folder_name(path: Path) -> None:
+    """Raise OutputError where a folder is to be written and a file has its name."""
+    if os.path.lexists(path) and not path.is_dir():
+        raise OutputError(f"{path}: is a file; name a folder")
 
 
 def check_free(path: Path, *, force: bool) -> None:

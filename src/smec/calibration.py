@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smec.codecs import NAMES, Codec, code_bytes, fit_codec, packs, sampled
+from smec.codecs import FREE, NAMES, Codec, code_bytes, fit_codec, packs, sampled
 from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
 from smec.encoder import served
 from smec.errors import ConfigError
@@ -49,6 +49,7 @@ def calibrate(
     """
     if not codecs:
         raise ConfigError(f"codec: name at least one of {NAMES}")
+    codecs = [name for name in dict.fromkeys(codecs) if name not in FREE]
     sizes = tuple(served(dim, compressor.dims, compressor.name) for dim in dims or compressor.dims)
     sample = sampled(vectors, seed)
     fitted = [codec for dim in sizes for codec in _of_size(compressor, sample, dim, codecs, seed)]

@@ -85,6 +85,9 @@ def row_energy(rows: FloatArray) -> NDArray[np.float64]:
 
 
 def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
+    if rows.dtype == np.float64:  # as all that is computed is float32, a row must be one there
+        with np.errstate(over="ignore"):
+            rows = rows.astype(np.float32)
     energy = row_energy(rows)
     if usable(energy):
         return

@@ -27,13 +27,14 @@ def calibrate(
 
     Training calibrates int8, int4 and binary by itself.
     """
-    from smec.atomic import check_free, check_keeps
+    from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.calibration import calibrate as add_codecs
     from smec.codecs import MOST_ROWS
     from smec.compressor import Compressor
     from smec.data.sample import open_sample
 
     check_free(output, force=force)
+    check_folder_name(output)
     check_keeps(output, dataset)
     compressor = Compressor.load(model)
     vectors = open_sample(dataset, MOST_ROWS, seed=seed, split=None).corpus.vectors

@@ -23,12 +23,13 @@ def canaries(
     They are kept in the compressor as they are, and sent to the upstream at every check: choose a
     dataset whose texts may be. Texts must be exactly those that were embedded, prompts included.
     """
-    from smec.atomic import check_free, check_keeps
+    from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.canaries import with_canary_texts
     from smec.compressor import Compressor
     from smec.data import Dataset
 
     check_free(output, force=force)
+    check_folder_name(output)
     check_keeps(output, dataset)
     renewed = with_canary_texts(Compressor.load(model), Dataset.open(dataset), queries=queries)
     renewed.save(output, force=force)

@@ -32,12 +32,13 @@ def extend(
     The new size is made from stored vectors of the smallest size, so that nothing needs to be
     embedded or compressed again.
     """
-    from smec.atomic import check_free, check_keeps
+    from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.cli.progress import training_progress
     from smec.compressor import Compressor
     from smec.method.extension import extend as add_size
 
     check_free(output, force=force)
+    check_folder_name(output)
     check_keeps(output, dataset)
     compressor = Compressor.load(model)
     settings = None if config is None else _settings(compressor, config)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.cli.options import Force
+from smec.errors import OutputError
 
 if TYPE_CHECKING:
     from smec.report.measurement import Answer
@@ -43,6 +44,8 @@ def report(
     if not folders:
         raise typer.BadParameter("give at least one compressor before the dataset", param_hint="MODEL...")
     check_free(output, force=force)
+    if output.exists() and any(output.resolve().is_relative_to(path.resolve()) for path in paths):
+        raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
     opened = Dataset.open(dataset)
     with counted_progress("searches") as progress:

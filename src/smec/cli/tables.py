@@ -97,6 +97,11 @@ def unmet(choice: Choice) -> str:
 
 def print_validation(validation: Validation, codec: str) -> None:
     """One row per size: its scores beside the full vectors' and the baselines', and what it ships."""
+    for one in validation.tables():
+        _print_table_of(one, codec)
+
+
+def _print_table_of(validation: Validation, codec: str) -> None:
     from smec.codecs import code_bytes
 
     what = "train queries" if validation.metric == "ndcg@10" else "vectors"

@@ -92,15 +92,17 @@ def train(
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
-    from smec.atomic import check_free, check_keeps
+    from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.cli.progress import training_progress
     from smec.config import build_config
     from smec.method.trainer import train as fit
+    from smec.training.checkpoint import discard
     from smec.training.execution import together
 
     began = time.monotonic()
     with together(device, precision) as execution:
         check_free(output, force=force)
+        check_folder_name(output)
         check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
         settings = build_config(
             preset,
@@ -118,6 +120,7 @@ def train(
                 config=settings,
                 checkpoint=checkpoint_folder(output),
                 resume=resume,
+                keep_checkpoint=True,
                 progress=shown.training,
                 reading=shown.reading,
                 execution=execution,
@@ -126,6 +129,7 @@ def train(
             return
         seconds = time.monotonic() - began
         finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
+        discard(checkpoint_folder(output))
     if not as_json:
         choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"

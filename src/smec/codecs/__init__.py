@@ -121,6 +121,12 @@ def usual(dims: Sequence[int], trained_for: str | None = None) -> list[str]:
     return [name for name in names if any(packs(name, dim) for dim in dims)]
 
 
+def check_installed(name: str) -> None:
+    """Raise MissingExtraError where a codec needs faiss and it is not installed."""
+    if name not in (*FREE, "binary"):
+        import_module("smec.codecs.quantizers").faiss(name)
+
+
 def sampled(vectors: FloatArray, seed: int) -> FloatArray:
     """The rows that a calibration looks at, in their order."""
     if len(vectors) <= MOST_ROWS:

@@ -72,7 +72,7 @@ def fit(kind: str, count: int, vectors: Float32Array, seed: int) -> Product:
     module = faiss(f"{kind}{count}")
     rotation = None
     quantizer = module.ProductQuantizer(dim, count, BITS)
-    quantizer.cp.seed = seed + 1234
+    quantizer.cp.seed = (seed + 1234) & 0x7FFFFFFF  # faiss takes an int of 32 bits
     quantizer.cp.min_points_per_centroid = 1  # its warning below 39 says nothing that the caller can change
     if kind == "opq":
         opq = module.OPQMatrix(dim, count)

@@ -75,7 +75,7 @@ def fit(kind: str, count: int, vectors: Float32Array, seed: int) -> RaBitQ:
     """A random rotation drawn with the seed, and the mean of the rotated rows."""
     dim = vectors.shape[1]
     random = faiss("rabitq").RandomRotationMatrix(dim, dim)
-    random.init(seed + 1234)
+    random.init((seed + 1234) & 0x7FFFFFFF)  # faiss takes an int of 32 bits
     rotation = numbers(random.A, "rabitq").reshape(dim, dim).T.copy()
     return RaBitQ((vectors @ rotation).mean(axis=0), rotation)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from smec.coded import Coded
@@ -46,6 +48,11 @@ class Rescored:
             raise ConfigError(f"rescore: no code is smaller than {dim} dims as {fine.codecs[dim].name}")
         self.name = coarse.name
         self.input_dim = coarse.input_dim
+
+    @property
+    def fallbacks(self) -> Mapping[int, str]:
+        """Of the coarse sizes."""
+        return self.coarse.fallbacks
 
     def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
         """Documents as the first search sees them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -95,7 +96,9 @@ def _chosen(config: TrainConfig, full: float, means: Mapping[Coded, float]) -> C
     considered.sort(key=lambda one: (one.bytes, -one.score))
     # The first of equals has the fewest bytes.
     best = max(considered, key=lambda one: one.score)
-    reaching = [one for one in considered if config.target is None or one.score >= config.target * full]
+    # By the scores themselves, not as they are rounded to be kept.
+    least = -math.inf if config.target is None else config.target * full
+    reaching = [one for one in considered if means[one.dim, one.codec] >= least]
     return Choice(
         budget=config.budget,
         target=config.target,

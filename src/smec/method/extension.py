@@ -164,14 +164,17 @@ def _assemble(
     stages: list[dict[str, Any]],
 ) -> Compressor:
     before = compressor.manifest
-    sizes = (before.validation.sizes if before.validation is not None else ()) + validation.sizes
+    own = {"metric": validation.metric, "queries": validation.queries}
+    head = before.validation or validation
+    sizes = before.validation.sizes if before.validation is not None else ()
+    sizes += tuple(size.model_copy(update=own) for size in validation.sizes)
     fields = before.model_dump(exclude=ASSEMBLED)
     data = fingerprints(dataset, config)
     extension = {"extended_to": block.dims[0], "config": config.model_dump(mode="json"), "data": data}
     fields |= {
         "smec_version": __version__,
         "stages": (*before.stages, *({**stage, **extension} for stage in stages)),
-        "validation": validation.model_copy(update={"sizes": sizes}),
+        "validation": head.model_copy(update={"sizes": sizes}),
         "libraries": libraries(),
     }
     extended = Compressor.assemble(

@@ -127,6 +127,7 @@ def _described(dim: int, method: Literal["smec", "pca", "truncate"], size: Measu
         ci=bootstrap_interval(size.smec),
         pca=float(size.rivals["pca"].mean()),
         truncate=float(size.rivals["truncate"].mean()),
+        shipped=float((size.smec if method == "smec" else size.fallbacks[method]).mean()),
     )
 
 

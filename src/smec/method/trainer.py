@@ -14,7 +14,7 @@ from smec import __version__
 from smec.artefact import Choice, Validation
 from smec.baselines.pca import principal_axes
 from smec.calibration import calibrate
-from smec.codecs import code_bytes, usual
+from smec.codecs import check_installed, code_bytes, usual
 from smec.compressor import Block, Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
@@ -41,6 +41,7 @@ def train(
     config: TrainConfig | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    keep_checkpoint: bool = False,
     progress: OnProgress | None = None,
     reading: OnRows | None = None,
     device: str = "auto",
@@ -67,6 +68,9 @@ def train(
         File for the state of an unfinished training; removed at the end.
     resume : bool
         Go on from ``checkpoint`` if it exists.
+    keep_checkpoint : bool
+        Leave ``checkpoint`` for the caller to remove with `smec.training.checkpoint.discard`, when the
+        compressor is saved.
     progress : callable, optional
         Given a `Progress` after every step.
     reading : callable, optional
@@ -101,7 +105,10 @@ def train(
         code_bytes(str(config.codec), dim)  # says which size it cannot pack
     data = fingerprints(dataset, config)
     searched = config.budget is not None or config.target is not None
-    stored = combinations(config, sizes, len(dataset.corpus)) if searched else []
+    # Codebooks are tried on the pool.
+    stored = combinations(config, sizes, min(len(dataset.corpus), config.pool)) if searched else []
+    for name in usual(sizes, config.codec):
+        check_installed(name)  # now, not when all has been trained
     processes = execution.processes
     processes.check_same({"config": config.model_dump(mode="json"), "data": data, "resume": resume})
     moment = dataset.moments.second
@@ -110,6 +117,8 @@ def train(
     alike = config if folds == 1 else config.model_copy(update={"turned": False})
     start = Start(alike, sizes, processes.of_first(principal_axes(moment)), moment, execution)
     states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
+    for state in states if not resume else ():
+        state.discard()  # of an earlier training, which a later --resume would meet
     parts = [
         train_part(dataset, start, state, (fold, folds), resume, progress)
         for fold, state in enumerate(states)
@@ -126,8 +135,9 @@ def train(
     choice = choose(dataset, start, parts, validation, stored) if searched else None
     software = libraries() | execution.provenance()
     compressor = _assemble(dataset, config, blocks, validation, choice, stages, data, software)
-    for state in states:
-        state.discard()
+    if not keep_checkpoint:
+        for state in states:
+            state.discard()
     return compressor
 
 

@@ -148,9 +148,14 @@ def _draw_series(axes: Axes, series: Series, style: Mapping[str, Any], marker: s
             dots.set_urls([f"#{p.row}" if p.row else None for p in points])
 
 
+def printable(text: str) -> str:
+    """Without what XML cannot hold: control characters, halves of surrogate pairs."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 def _short(name: str) -> str:
     """The name as the legend has room for it; those that begin with _ would not be shown."""
-    shown = name.lstrip("_") or "model"
+    shown = printable(name).lstrip("_") or "model"
     return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
 
 

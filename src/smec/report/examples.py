@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from smec.coded import coded
 from smec.compressor import Compressor
 from smec.data import Dataset, Embeddings, JudgedQueries
-from smec.evaluation import Evaluation, Result, exact_search, trec_tie_order
-from smec.vectors import Float32Array, IntArray, normalise
+from smec.evaluation import Evaluation, Result, trec_tie_order
+from smec.evaluation.search import search_blocks
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
 
 SHOWN = 10
 """Queries of either kind."""
@@ -99,11 +100,8 @@ def _shown(
     asked = judged.vectors[rows]
     small = coded(compressor, result.codec, corpus, [result.dim])
     rankings = [
-        _found(dataset, judged, rows, documents, queries)
-        for documents, queries in (
-            (normalise(corpus), normalise(asked)),
-            (small.encode(corpus), small.encode_queries(asked)),
-        )
+        _found(dataset, judged, rows, normalise, normalise(asked)),
+        _found(dataset, judged, rows, small.encode, small.encode_queries(asked)),
     ]
     assert dataset.queries is not None
     return [
@@ -120,10 +118,15 @@ def _shown(
 
 
 def _found(
-    dataset: Dataset, judged: JudgedQueries, rows: IntArray, corpus: Float32Array, queries: Float32Array
+    dataset: Dataset,
+    judged: JudgedQueries,
+    rows: IntArray,
+    encode: Callable[[FloatArray], Float32Array],
+    queries: Float32Array,
 ) -> list[tuple[Found, ...]]:
     documents = dataset.corpus
-    _, found = exact_search(corpus, queries, DEPTH, tie_order=trec_tie_order(documents.ids))
+    blocks = (encode(documents.vectors[block]) for block in row_blocks(len(documents)))
+    _, found = search_blocks(blocks, queries, DEPTH, trec_tie_order(documents.ids))
     return [
         tuple(Found(documents.ids[d], _text(documents, d), judged.grades[row].get(d, 0)) for d in of_query)
         for row, of_query in zip(rows.tolist(), found.tolist(), strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from smec.artefact import SizeMetrics
 from smec.baselines import fit_baseline
 from smec.codecs import code_bytes, packs
 from smec.coded import coded
@@ -17,6 +16,9 @@ from smec.evaluation.comparison import OnProgress, check_width
 
 RIVALS = {"pca": "PCA", "truncate": "truncation"}
 """Baseline -> what the page calls it."""
+
+CODEBOOK = 256
+"""Entries of the codebooks of product codes."""
 
 
 def measure(
@@ -67,6 +69,8 @@ def _stored(
 ) -> list[Encoder]:
     stored: list[Encoder] = []
     for name in dict.fromkeys(codecs):
+        if len(dataset.corpus) < CODEBOOK and not isinstance(encoder, Compressor) and "pq" in name:
+            continue  # codebooks of a rival are learned here, and there is not enough to learn from
         if any(packs(name, dim) for dim in sizes):
             one = coded(encoder, name, dataset.corpus.vectors, _of(encoder, name, sizes), seed)
             one.name = label
@@ -167,20 +171,14 @@ def _pointed_to(model: Compressor) -> tuple[tuple[int, str], str]:
             "Nothing was held out in training, so this is the largest size; no choice was made on these "
             "figures.",
         )
-    kept = [size.dim for size in validation.sizes if _score(size) >= size.full]
+    kept = [size.dim for size in validation.sizes if size.ships >= size.full]
     if kept:
         return (min(kept), codec), (
             "This is the smallest size that kept the full score on what was held out in training, "
             f"as {codec}."
         )
-    best = max(validation.sizes, key=_score)
+    best = max(validation.sizes, key=lambda size: size.ships)
     return (best.dim, codec), (
         f"No size kept the full score on what was held out in training; this is the one that kept most, "
         f"as {codec}."
     )
-
-
-def _score(size: SizeMetrics) -> float:
-    """Held-out score of what the size ships."""
-    score: float = getattr(size, size.method)
-    return score

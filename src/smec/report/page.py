@@ -78,7 +78,7 @@ def write_report(
     answers = [answer(label, model, evaluation, seed) for label, model in models.items()]
     page = _render(jinja2, _contents(models, dataset, evaluation, answers, split))
     with replacing(Path(path), force=force) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="replace")
     return answers
 
 

@@ -15,6 +15,8 @@ from torch import Tensor
 from smec.atomic import replacing
 from smec.errors import ArtefactError, ConfigError
 
+MOST_FOLDS = 16
+"""Files that may lie beside each other."""
 SECONDS_BETWEEN = 3.0
 """Checks closer together than this are not saved; what is lost is computed again, alike."""
 
@@ -77,5 +79,11 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Remove the file: the training is over."""
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
+        if self._file is not None and self._file.is_file():
+            self._file.unlink()
+
+
+def discard(file: Path) -> None:
+    """Remove the states of a training that was kept in ``file``, those of its folds among them."""
+    for number in range(MOST_FOLDS):
+        Checkpoint(file.with_name(f"{file.name}-{number}") if number else file, {}).discard()

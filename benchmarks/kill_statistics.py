@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.markdown import table
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.vectors import normalise
 
 TARGET = Path(__file__).parent / "results" / "kill_statistics.json"

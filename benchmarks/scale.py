@@ -34,7 +34,7 @@ from benchmarks.markdown import table
 from benchmarks.plan import Plan
 from smec import Compressor
 from smec.baselines.pca import principal_axes
-from smec.compressor import Block
+from smec.block import Block
 from smec.data.moments import moments_of
 from smec.vectors import FloatArray, normalise
 

@@ -27,7 +27,8 @@ import pyarrow as pa
 
 from benchmarks.loopback import TEXTS, WIDTH, Connection, request, table
 from benchmarks.markdown import table as markdown_table
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.server.vectors_wire import ARROW
 from smec.vectors import FloatArray
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smec.baselines import fit_baseline
+from smec.block import Block
 from smec.calibration import calibrate
-from smec.compressor import Block, Compressor
+from smec.compressor import Compressor
 from smec.demo import demo_dataset
 from smec.export import export
 from smec.vectors import Float32Array

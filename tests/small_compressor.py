@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.data import Embeddings
 from smec.vectors import Float32Array, normalise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 
 from smec import artefact, attachment
 from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
+from smec.block import Block, check_sizes, restored
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
@@ -39,21 +39,6 @@ ASSEMBLED = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_
 CALIBRATION = "codec.{dim}.{name}."
 CANARY_TOLERANCE = 1e-4
 """How far a canary may move when BLAS or the processor is another one."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One folded matrix and the nested sizes that it serves.
-
-    ``head`` is what makes the block's vectors from stored vectors of ``head_dim`` (a stage
-    with a layer of its own, or a size added by ``extend``).
-    """
-
-    matrix: Float32Array  # (D, dims[0])
-    dims: tuple[int, ...]
-    method: str
-    head: Float32Array | None = None  # (head_dim, dims[0])
-    head_dim: int | None = None
 
 
 class Compressor(OnHub):
@@ -236,10 +221,10 @@ class Compressor(OnHub):
         """
         manifest, tensors = artefact.read(Path(path))
         try:
-            blocks = [_block(record, tensors) for record in manifest.blocks]
+            blocks = [restored(record, tensors) for record in manifest.blocks]
         except KeyError as error:
             raise ArtefactError(f"{path}: {artefact.TENSORS_FILE} lacks the tensor {error}") from error
-        _check_sizes(blocks, manifest, f"{path}: {artefact.CONFIG_FILE}")
+        check_sizes(blocks, manifest, f"{path}: {artefact.CONFIG_FILE}")
         compressor = cls(blocks, manifest, tensors)
         compressor.name = f"smec:{path}"
         return compressor
@@ -315,30 +300,3 @@ class Compressor(OnHub):
             }
         )
         return cls(blocks, filled, tensors)
-
-
-def _check_sizes(blocks: Sequence[Block], manifest: Manifest, where: str) -> None:
-    """Whether the blocks serve each size once, and no other; the hash does not cover ``config.json``."""
-    sizes = tuple(sorted((dim for block in blocks for dim in block.dims), reverse=True))
-    if not sizes or sizes != manifest.dims:
-        raise ArtefactError(
-            f"{where}: its blocks serve {list(sizes)}, but its dims are {list(manifest.dims)}"
-        )
-    if sizes[-1] < 1 or len(set(sizes)) < len(sizes):
-        raise ArtefactError(f"{where}: its dims are {list(sizes)}, but each must be above 0, and there once")
-    for block in blocks:
-        shape, least = block.matrix.shape, (manifest.input_dim, max(block.dims, default=0))
-        if len(shape) != 2 or shape[0] != least[0] or shape[1] < least[1]:
-            raise ArtefactError(
-                f"{where}: a matrix of shape {shape} cannot serve {least[0]} -> {least[1]} dims"
-            )
-
-
-def _block(record: BlockRecord, tensors: Tensors) -> Block:
-    return Block(
-        matrix=tensors[record.tensor],
-        dims=record.dims,
-        method=record.method,
-        head=tensors[record.head] if record.head is not None else None,
-        head_dim=record.head_dim,
-    )

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from compressible import compressor, listing, lists, read_back, vectors
 
+from smec.block import Block
 from smec.bulk import pieces, sharded
 from smec.bulk.compress import compress
 from smec.bulk.manifest import MANIFEST_FILE
 from smec.bulk.sharded import compress_shards
-from smec.compressor import Block, Compressor
+from smec.compressor import Compressor
 from smec.data import Dataset
 from smec.errors import ConfigError, DataError, OutputError
 

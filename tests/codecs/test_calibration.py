@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from smec import Compressor, Dataset, compress, evaluate
 from smec.artefact import TENSORS_FILE
 from smec.baselines import fit_baseline
+from smec.block import Block
 from smec.calibration import calibrate
 from smec.cli.main import app
 from smec.coded import coded
-from smec.compressor import ASSEMBLED, Block
+from smec.compressor import ASSEMBLED
 from smec.demo import demo_dataset
 from smec.errors import ArtefactError, ConfigError, OutputError
 

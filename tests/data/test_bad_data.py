@@ -260,3 +260,11 @@ def test_qrels_that_are_not_text(tmp_path: Path) -> None:
     write_dataset(tmp_path, "")
     (tmp_path / "qrels" / "test.tsv").write_bytes(b"\xff\xfe\x00q0")
     assert_says(refusal(tmp_path), "test.tsv", "cannot be read as qrels")
+
+
+@pytest.mark.parametrize(("scale", "said"), [(1e50, "column 0 is inf"), (1e-60, "is a zero vector")])
+def test_rows_that_float32_cannot_hold_are_named(scale: float, said: str) -> None:
+    rows = np.ones((5, 4))
+    rows[3] *= scale
+    with pytest.raises(DataError, match=rf"row 3.*{said}"):
+        Dataset(rows)

@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from smec import Compressor, TrainConfig, compress, extend, train
-from smec.artefact import Choice
+from smec.artefact import Choice, model_card
 from smec.cli.main import app
 from smec.codecs import code_bytes, fit_codec
 from smec.config import build_config
@@ -21,6 +21,7 @@ from smec.demo import demo_folder
 from smec.errors import ConfigError
 from smec.losses.straight_through import straight_through
 from smec.method.stage_codecs import StageCodecs
+from smec.vectors import normalise
 from training_data import short, small_dataset
 
 
@@ -167,3 +168,25 @@ def test_the_command_line(tmp_path: Path) -> None:
     ):
         exit_code, out, error = run("none", *options)
         assert (exit_code, out) == (2, "") and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["pq6", "opq6", "rabitq"])
+def test_any_seed_draws_codebooks(name: str) -> None:
+    vectors = normalise(np.random.default_rng(0).standard_normal((300, 24)).astype(np.float32))
+    assert fit_codec(name, vectors, seed=2**31 + 5).encode(vectors).shape[0] == 300
+
+
+def test_an_extended_compressor_says_what_each_size_was_measured_on() -> None:
+    trained = train(small_dataset(), config=short(dims=(24,)))
+    extended = extend(trained, small_dataset(), 12, config=short(supervised=False))
+    before, after = trained.manifest.validation, extended.manifest.validation
+    assert before is not None and after is not None
+    tables = after.tables()
+    assert [(one.metric, one.queries, [size.dim for size in one.sizes]) for one in tables] == [
+        ("ndcg@10", before.queries, [24]),
+        ("overlap@10", after.sizes[1].queries, [12]),
+    ]
+    card = model_card(extended.manifest)
+    assert f"ndcg@10 on {before.queries} held-out train queries" in card
+    assert f"overlap@10 on {after.sizes[1].queries} held-out vectors" in card
+    assert all(size.shipped is not None for size in after.sizes)

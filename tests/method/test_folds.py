@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,30 @@ def test_an_interrupted_training_goes_on_in_the_fold_where_it_stopped(
     )
     assert first == [1] and min(seen) == 4
     assert resumed.fingerprint == trained().fingerprint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_states_of_an_earlier_training_do_not_stand_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+
+    def stopping(stage: int) -> Callable[[Progress], None]:
+        def stop(progress: Progress) -> None:
+            if progress.stage == stage and progress.step == 15:
+                raise Interrupted
+
+        return stop
+
+    state, other = tmp_path / "state", config(seed=7)
+    with pytest.raises(Interrupted):
+        train(small_dataset(), config=config(), checkpoint=state, progress=stopping(4))
+    with pytest.raises(Interrupted):
+        train(small_dataset(), config=other, checkpoint=state, progress=stopping(1))
+    assert {file.name for file in tmp_path.iterdir()} == {"state"}
+    train(small_dataset(), config=other, checkpoint=state, resume=True, keep_checkpoint=True)
+    assert {file.name for file in tmp_path.iterdir()} == {"state", "state-1"}
+    checkpoints.discard(state)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -127,7 +127,7 @@ def test_without_a_choice_the_size_comes_from_what_was_held_out(dataset: Dataset
     (answer,) = write_report(tmp_path / "r.html", {"plain": plain}, dataset)
     validation = plain.manifest.validation
     assert validation is not None
-    shipped = {size.dim: getattr(size, size.method) for size in validation.sizes}
+    shipped = {size.dim: size.ships for size in validation.sizes}
     keeping = [size.dim for size in validation.sizes if shipped[size.dim] >= size.full]
     assert answer.result.dim == (min(keeping) if keeping else max(shipped, key=lambda dim: shipped[dim]))
     assert answer.result.codec == "float16"

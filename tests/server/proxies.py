@@ -12,7 +12,8 @@ import numpy as np
 
 from server.recorded_upstream import RecordedUpstream, recorded, serving
 from smec.baselines.pca import fit_pca
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.config import parsed
 from smec.demo import demo_dataset
 from smec.server.lifecycle import Server

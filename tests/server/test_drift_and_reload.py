@@ -16,8 +16,9 @@ import pytest
 
 from server.proxies import DIMS, NAME, compressor, expected, proxy
 from server.recorded_upstream import WIDTH, RecordedUpstream, recorded_upstream, texts
+from smec.block import Block
 from smec.canaries import with_canary_texts
-from smec.compressor import Block, Compressor
+from smec.compressor import Compressor
 from smec.demo import demo_dataset
 from smec.server.service import Service
 from smec.vectors import Float32Array

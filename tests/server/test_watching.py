@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse
 from server.proxies import DIMS, NAME, document, proxy
 from server.recorded_upstream import FAULTS, WIDTH, RecordedUpstream, recorded, recorded_upstream
 from server.test_drift_and_reload import until, watched
-from smec.compressor import ASSEMBLED, MEAN, Block, Compressor
+from smec.block import Block
+from smec.compressor import ASSEMBLED, MEAN, Compressor
 from smec.config import parsed
 from smec.server.drift import AGAIN_SECONDS, State
 from smec.server.metrics import Metrics

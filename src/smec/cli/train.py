@@ -128,8 +128,13 @@ def train(
         if not execution.processes.first:
             return
         seconds = time.monotonic() - began
-        finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
-        discard(checkpoint_folder(output))
+        state = checkpoint_folder(output)
+        try:
+            finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
+        except GateError:
+            discard(state)
+            raise
+        discard(state)  # not before: an output that cannot be saved must not cost the training
     if not as_json:
         choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"

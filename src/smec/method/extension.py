@@ -15,9 +15,10 @@ import torch
 from smec import __version__
 from smec.artefact import Validation
 from smec.baselines.pca import principal_axes
+from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
-from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Block, Compressor
+from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
 from smec.config import TrainConfig, parsed
 from smec.data import Dataset
 from smec.data.moments import moments_of

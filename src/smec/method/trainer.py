@@ -13,9 +13,10 @@ import numpy as np
 from smec import __version__
 from smec.artefact import Choice, Validation
 from smec.baselines.pca import principal_axes
+from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import check_installed, code_bytes, usual
-from smec.compressor import Block, Compressor
+from smec.compressor import Compressor
 from smec.config import Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.data.sample import OnRows, open_sample

@@ -144,7 +144,7 @@ def test_rows_of_another_model_among_those_of_the_first_are_found(url: Url) -> N
 
 def _pca(rows: np.ndarray, dim: int = 16) -> Compressor:
     from smec.baselines.pca import principal_axes
-    from smec.compressor import Block
+    from smec.block import Block
     from smec.data.moments import moments_of
 
     matrix = np.ascontiguousarray(principal_axes(moments_of(rows).second)[:, :dim], dtype=np.float32)

@@ -13,8 +13,9 @@ import pytest
 from integrations.databases.conftest import Url
 from integrations.databases.filled import read
 from small_compressor import compressor, corpus
+from smec.block import Block
 from smec.calibration import calibrate
-from smec.compressor import Block, Compressor
+from smec.compressor import Compressor
 from smec.databases import open_collection
 from smec.databases.migration import migrate
 from smec.errors import ConfigError, DatabaseError, DataError, OutputError

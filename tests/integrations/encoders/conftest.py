@@ -16,7 +16,8 @@ from sentence_transformers import SentenceTransformer
 
 from integrations.encoders.embedding_server import EmbeddingServer
 from smec.baselines import fit_baseline
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.data import Dataset, Embeddings
 from smec.demo import demo_dataset
 from smec.embedding.endpoint import KEY_VARIABLE

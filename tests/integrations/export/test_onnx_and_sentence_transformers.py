@@ -16,7 +16,8 @@ from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import Tensor
 
 from exportable import DIMS, READ, TOLERANCE, check_codes, compressor, vectors
-from smec.compressor import Block, Compressor
+from smec.block import Block
+from smec.compressor import Compressor
 from smec.demo import demo_dataset
 from smec.errors import ConfigError, MissingExtraError
 from smec.export import export

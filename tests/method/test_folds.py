@@ -148,7 +148,7 @@ def test_states_of_an_earlier_training_do_not_stand_in_the_way(
         train(small_dataset(), config=other, checkpoint=state, progress=stopping(1))
     assert {file.name for file in tmp_path.iterdir()} == {"state"}
     train(small_dataset(), config=other, checkpoint=state, resume=True, keep_checkpoint=True)
-    assert {file.name for file in tmp_path.iterdir()} == {"state", "state-1"}
+    assert {file.name for file in tmp_path.iterdir()} == {"state", "state-1", "state-2"}
     checkpoints.discard(state)
     assert list(tmp_path.iterdir()) == []
 

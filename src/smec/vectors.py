@@ -85,6 +85,7 @@ def row_energy(rows: FloatArray) -> NDArray[np.float64]:
 
 
 def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Sequence[str] | None) -> None:
+    given = rows
     if rows.dtype == np.float64:  # as all that is computed is float32, a row must be one there
         with np.errstate(over="ignore"):
             rows = rows.astype(np.float32)
@@ -98,9 +99,9 @@ def _check_rows(rows: FloatArray, name: str, start: int, first_row: int, ids: Se
             f"{name}: {where} is a zero vector, which has no direction; drop it or embed it again"
         )
     column = int(np.flatnonzero(~np.isfinite(rows[row]))[0]) if not np.isfinite(rows[row]).all() else 0
-    raise DataError(
-        f"{name}: {where}, column {column} is {rows[row, column]}; drop the row or embed it again"
-    )
+    value = given[row, column]
+    said = f"{value}, more than float32 can hold" if np.isfinite(value) else f"{value}"
+    raise DataError(f"{name}: {where}, column {column} is {said}; drop the row or embed it again")
 
 
 def normalise(vectors: FloatArray) -> Float32Array:

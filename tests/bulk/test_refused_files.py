@@ -92,7 +92,7 @@ def test_a_row_too_long_for_float32(tmp_path: Path) -> None:
     matrix = vectors(dtype="float64")
     matrix[13] = 1e100
     np.save(tmp_path / "in.npy", matrix)
-    refused(DataError, tmp_path / "in.npy", tmp_path / "out.npy", "row 13", "compressed to 8 dims")
+    refused(DataError, tmp_path / "in.npy", tmp_path / "out.npy", "row 13", "more than float32 can hold")
 
 
 def test_a_row_of_which_nothing_is_left(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from smec.bulk.manifest import Failure, Piece, Shard
@@ -85,13 +85,27 @@ class _Pool(ProcessPoolExecutor):
 
     def submit(self, *args: Any, **options: Any) -> Future[Any]:
         """Hand out work."""
-        if not hasattr(signal, "pthread_sigmask"):
+        with _uninterrupted():
             return super().submit(*args, **options)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
-        try:
-            return super().submit(*args, **options)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is over, and processes that start in it do not hear it at all."""
+    if current_thread() is not main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    heard: list[int] = []
+    # Both: another thread may take the signal, and processes inherit what is blocked, not a handler.
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if heard:
+        raise KeyboardInterrupt
 
 
 @contextmanager

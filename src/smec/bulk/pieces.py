@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smec.bulk.manifest import InputFile, Piece, input_file
+from smec.data.blocks import Rows
 from smec.data.columns import columns_beside
 from smec.data.places import Location, Place, at_once, matching, reason
 from smec.data.readers import STREAMED, streamed
@@ -76,8 +77,9 @@ def cut(files: Sequence[Location], rows_per_shard: int) -> tuple[tuple[InputFile
 
 def _looked_at(file: Location, most: int) -> tuple[InputFile, list[int], list[str]]:
     lumps = streamed(file.suffix).lumps(file, most)
-    columns = columns_beside(streamed(file.suffix).source(file).schema)
-    return input_file(file, sum(lumps)), lumps, columns
+    rows = Rows(0, sum(lumps))  # known, so that no file without an index is read once more for it
+    columns = columns_beside(streamed(file.suffix).source(file, rows=rows).schema)
+    return input_file(file, rows.count), lumps, columns
 
 
 def _joined(lumps: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

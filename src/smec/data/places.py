@@ -93,20 +93,6 @@ class Place:
         kept = len(self.name)
         return Place(self.filesystem, self.path[:-kept] + name, self.uri[:-kept] + name)
 
-    def resolve(self) -> Place:
-        """Itself."""
-        return self
-
-    @property
-    def parents(self) -> tuple[Place, ...]:
-        """The folders that it is in."""
-        cut = self.uri.index("://") + 3
-        names = self.uri[cut:].split("/")
-        return tuple(
-            Place(self.filesystem, "", self.uri[:cut] + "/".join(names[:count]))
-            for count in range(len(names) - 1, 0, -1)
-        )
-
     def exists(self) -> bool:
         """Whether there is a file or a folder of this name."""
         return bool(self._info().type != fs.FileType.NotFound)

@@ -14,7 +14,7 @@ from smec.vectors import FloatArray, normalise
 FEWEST = 4
 """Strange rows of a page that are not yet taken for another model's."""
 SHARE = 0.005
-"""Of a page, likewise: measured on SciFact, at most 3 in 10,000 of its own rows are strange."""
+"""Of a page, likewise: a few of a model's own rows are always strange."""
 SPREADS = 6.0
 """Standard deviations above what the matrix keeps of a random direction: below, a row is strange."""
 

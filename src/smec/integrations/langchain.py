@@ -7,7 +7,7 @@ from pathlib import Path
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import MissingExtraError
-from smec.integrations.tables import as_table
+from smec.integrations.inputs import as_table, loaded
 
 try:
     from langchain_core.embeddings import Embeddings
@@ -44,7 +44,7 @@ class CompressedEmbeddings(Embeddings):
         self, embeddings: Embeddings, compressor: Compressor | str | Path, dim: int | None = None
     ) -> None:
         self.embeddings = embeddings
-        self.compressor = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
+        self.compressor = loaded(compressor)
         self.dim = served(dim, self.compressor.dims, self.compressor.name)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

@@ -8,7 +8,7 @@ from typing import Any
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import MissingExtraError
-from smec.integrations.tables import as_table
+from smec.integrations.inputs import as_table, loaded
 
 try:
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -61,7 +61,7 @@ class CompressedEmbedding(BaseEmbedding):
         dim: int | None = None,
         **settings: Any,
     ) -> None:
-        whole = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
+        whole = loaded(compressor)
         own = {"model_name": embedding.model_name, "embed_batch_size": embedding.embed_batch_size}
         of_smec = {"smec_dim": served(dim, whole.dims, whole.name), "smec_compressor": whole.fingerprint}
         super().__init__(**{**own, **settings, **of_smec})

@@ -11,6 +11,7 @@ import numpy as np
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import MissingExtraError
+from smec.integrations.inputs import loaded
 
 try:
     import mteb
@@ -58,7 +59,7 @@ class CompressedEncoder(AbsEncoder):
         self, model: EncoderProtocol, compressor: Compressor | str | Path, dim: int | None = None
     ) -> None:
         self.model = model
-        self.compressor = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
+        self.compressor = loaded(compressor)
         self.dim = served(dim, self.compressor.dims, self.compressor.name)
         meta = model.mteb_model_meta
         of_smec = {"smec_dim": self.dim, "smec_compressor": self.compressor.fingerprint[:12]}
@@ -130,7 +131,7 @@ def evaluate_sizes(
     dict of int to mteb.results.ModelResult
         By size, descending, the first being the full vectors.
     """
-    whole = compressor if isinstance(compressor, Compressor) else Compressor.load(compressor)
+    whole = loaded(compressor)
     wanted = list(tasks) if isinstance(tasks, Iterable) else [tasks]
     encoders = [CompressedEncoder(model, whole, dim) for dim in _smaller(whole, dims)]
     results = {whole.input_dim: mteb.evaluate(model, wanted, **settings)}

@@ -54,6 +54,23 @@ class JudgedQueries:
             qrels={id_: self.qrels[id_] for id_ in ids},
         )
 
+    def without(self, documents: Mapping[int, str]) -> JudgedQueries:
+        """Return the queries without their judgements of these documents, corpus row -> id."""
+        ids = set(documents.values())
+        return JudgedQueries(
+            ids=self.ids,
+            vectors=self.vectors,
+            grades=tuple(
+                {row: grade for row, grade in of.items() if row not in documents} for of in self.grades
+            ),
+            qrels={
+                query: {
+                    document: grade for document, grade in self.qrels[query].items() if document not in ids
+                }
+                for query in self.ids
+            },
+        )
+
 
 @dataclass(frozen=True)
 class Whole:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smec.baselines.learning import LearningSettings, Lesson, Parameters, prefixes
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons, prefixes
 from smec.data import Dataset
 from smec.encoder import Projection
 from smec.losses.contrastive import info_nce
@@ -56,22 +56,37 @@ def fit_adawidth(
     DataError
         No judged train queries.
     """
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
+    folds = lessons(dataset, dims, settings, supervised=True, seed=seed)
+    rotation = mean_rotation([_train(lesson) for lesson in folds])
+    return Projection(rotation[:, : dims[0]].float().numpy(), dims, "adawidth")
+
+
+def mean_rotation(rotations: list[Tensor]) -> Tensor:
+    """Orthogonal matrix nearest to the mean of ``rotations``, each of shape (D, D)."""
+    if len(rotations) == 1:
+        return rotations[0]
+    left, _, right = torch.linalg.svd(torch.stack(rotations).mean(dim=0))
+    nearest: Tensor = left @ right
+    return nearest
+
+
+def _train(lesson: Lesson) -> Tensor:
+    """(D, D), float64: the product of the reflections, basis included."""
     documents = lesson.pool.documents @ lesson.basis
     queries = lesson.pool.queries @ lesson.basis
+    temperature = lesson.settings.temperature
 
     def loss(leaves: Parameters, batch: Batch, step: int) -> Tensor:
         sides = (queries[batch.queries], documents[batch.documents])
-        small = (prefixes(rotate(leaves["v"], rows), dims) for rows in sides)
-        parts = [info_nce(q @ d.T, batch.grades, settings.temperature) for q, d in zip(*small, strict=True)]
+        small = (prefixes(rotate(leaves["v"], rows), lesson.dims) for rows in sides)
+        parts = [info_nce(q @ d.T, batch.grades, temperature) for q, d in zip(*small, strict=True)]
         return torch.stack(parts).sum()
 
     def forward(parameters: Parameters, originals: Tensor) -> Tensor:
         return rotate(parameters["v"], originals @ lesson.basis)
 
-    learned = lesson.learn({"v": start_reflections(lesson.dim, seed)}, forward, loss)
-    rotation = rotate(learned["v"].double(), lesson.basis.double())
-    return Projection(rotation[:, : dims[0]].float().numpy(), dims, "adawidth")
+    learned = lesson.learn({"v": start_reflections(lesson.dim, lesson.seed)}, forward, loss)
+    return rotate(learned["v"].double(), lesson.basis.double())
 
 
 def start_reflections(dim: int, seed: int) -> Tensor:

@@ -12,7 +12,8 @@ matrices that are multiplied into one per size, but not the loss, the start or t
 what smec and the other rivals here use. Each map takes the unit-length output of the one before, whose
 length no cosine sees. By default it starts at the principal axes of that output (uncentred PCA), so that
 no map starts below the best it could do without labels; with start "identity" it starts at the leading
-columns.
+columns. Where there are several folds, each has a chain of its own; their maps start at the axes of what the
+mean of the chains gives, so that the chains can be averaged.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smec.baselines.learning import LearningSettings, Lesson, Parameters
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons
 from smec.baselines.pca import principal_axes
 from smec.data import Dataset
 from smec.data.moments import moments_of
@@ -54,18 +55,21 @@ def fit_chain(
     DataError
         No judged train queries.
     """
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
-    product = torch.eye(lesson.dim)
+    folds = lessons(dataset, dims, settings, supervised=True, seed=seed)
+    products = [torch.eye(dataset.dim)] * len(folds)
     served: dict[int, Projection] = {}
     for stage, dim in enumerate(dims):
-        product = _lengthen(lesson, product, dim, stage)
-        served[dim] = Projection(product.numpy(), (dim,), "chain")
+        basis = _basis(folds[0], torch.stack(products).mean(dim=0))
+        products = [
+            _lengthen(lesson, product @ basis, dim, stage)
+            for lesson, product in zip(folds, products, strict=True)
+        ]
+        served[dim] = Projection(torch.stack(products).mean(dim=0).numpy(), (dim,), "chain")
     return ProjectionPerSize(served, "chain")
 
 
-def _lengthen(lesson: Lesson, product: Tensor, dim: int, stage: int) -> Tensor:
-    """``product`` (D, d) times a map of shape (d, dim) that is trained on what it gives."""
-    before = product @ _basis(lesson, product)
+def _lengthen(lesson: Lesson, before: Tensor, dim: int, stage: int) -> Tensor:
+    """``before`` (D, d) times a map of shape (d, dim) that is trained on what it gives."""
     documents = functional.normalize(lesson.pool.documents @ before)
     queries = functional.normalize(lesson.pool.queries @ before)
 

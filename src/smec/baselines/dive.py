@@ -33,8 +33,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smec.baselines.learning import LearningSettings, Lesson, Parameters, prefixes
-from smec.baselines.residual_mlp import AdaptedEncoder, adapt, start_parameters
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons, prefixes
+from smec.baselines.residual_mlp import AdaptedEncoder, adapt, mean_adaptor, start_parameters
 from smec.data import Dataset
 from smec.losses.nt_xent import nt_xent
 from smec.losses.triplet import hinge_triplet, random_negatives, semi_hard_negatives
@@ -73,16 +73,19 @@ def fit_dive(
     DataError
         No judged train queries.
     """
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
-    return _Trainer(lesson).train("dive")
+    return _fit(lessons(dataset, dims, settings, supervised=True, seed=seed), "dive")
 
 
 def fit_unsupervised_dive(
     dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = SETTINGS
 ) -> AdaptedEncoder:
     """Train on NT-Xent of the corpus alone; parameters are those of `fit_dive`."""
-    lesson = Lesson(dataset, dims, settings, supervised=False, seed=seed)
-    return _Trainer(lesson).train("dive-unsupervised")
+    return _fit(lessons(dataset, dims, settings, supervised=False, seed=seed), "dive-unsupervised")
+
+
+def _fit(folds: list[Lesson], name: str) -> AdaptedEncoder:
+    adaptor = mean_adaptor([_Trainer(lesson).train() for lesson in folds])
+    return AdaptedEncoder(folds[0].basis, dict.fromkeys(folds[0].dims, adaptor), name)
 
 
 class _Trainer:
@@ -91,13 +94,13 @@ class _Trainer:
         self._documents = lesson.pool.documents @ lesson.basis
         self._queries = lesson.pool.queries @ lesson.basis
 
-    def train(self, name: str) -> AdaptedEncoder:
+    def train(self) -> dict[str, Tensor]:
         lesson = self._lesson
         loss = self._supervised_loss if len(self._queries) else self._unsupervised_loss
         start = start_parameters(lesson.dim, lesson.dims[0], lesson.seed)
         learned = lesson.learn({**start, "heads": start_heads(lesson.dim, lesson.seed)}, self._forward, loss)
         del learned["heads"]
-        return AdaptedEncoder(lesson.basis, dict.fromkeys(lesson.dims, learned), name)
+        return learned
 
     def _forward(self, parameters: Parameters, originals: Tensor) -> Tensor:
         return adapt(parameters, originals @ self._lesson.basis)

@@ -1,4 +1,8 @@
-"""What the learned rivals share with smec's own training: split, batches, loop, early stopping."""
+"""What the learned rivals share with smec's own training: folds by document, batches, loop, early stopping.
+
+Where fewer than 500 train queries are judged, a rival trains once per fold, as smec does, and serves the mean
+of what its trainings compute.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,11 @@ from torch.nn import functional
 from smec.baselines.pca import principal_axes
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.data import Dataset
+from smec.errors import DataError
 from smec.training.batches import Batch, Batches
+from smec.training.held_out import training_folds
 from smec.training.loop import LoopState, optimise
-from smec.training.pool import Pool, build_pool
+from smec.training.pool import FEWEST_QUERIES, Pool, build_pool, fold_pools
 from smec.training.validation import HeldOut
 from smec.vectors import normalise
 
@@ -40,8 +46,10 @@ class LearningSettings:
     steps: int = 2000
     batch: int = 128
     """Queries per step; without labels, documents."""
-    negatives: int = 512
-    """Random corpus documents per step."""
+    negatives: int = OptimiserConfig().negatives
+    """Random corpus documents per step, as many as smec's."""
+    patience: int = 125
+    """Steps without a gain on the held-out queries that end a training."""
 
     def optimiser(self) -> OptimiserConfig:
         """As the loop takes it: AdamW without decay is Adam, which is what the papers use."""
@@ -54,9 +62,21 @@ class LearningSettings:
             negatives=self.negatives,
         )
 
+    def validation(self) -> ValidationConfig:
+        """As the loop takes it: checks as often as smec's, with a patience of their own."""
+        every = ValidationConfig().every
+        return ValidationConfig(patience=max(1, self.patience // every))
 
-class Lesson:
-    """A dataset made ready for a rival: the same pool and the same held-out train queries as smec's.
+
+def lessons(
+    dataset: Dataset,
+    dims: tuple[int, ...],
+    settings: LearningSettings,
+    *,
+    supervised: bool,
+    seed: int,
+) -> list[Lesson]:
+    """Make a dataset ready for a rival: one `Lesson` per fold, with what smec fits and holds out.
 
     Parameters
     ----------
@@ -65,37 +85,68 @@ class Lesson:
         Sizes, descending.
     settings : LearningSettings
     supervised : bool
-        Learn from the train qrels; otherwise from the corpus alone.
+        Learn from the train qrels; otherwise from the corpus alone, in one fold.
     seed : int
 
     Raises
     ------
     DataError
-        No judged train queries, or too few (see `smec.training.pool.build_pool`).
+        No judged train queries, or too few.
+    """
+    pools = _supervised_pools(dataset, seed) if supervised else [_unsupervised_pool(dataset, seed)]
+    basis = torch.eye(dataset.dim)
+    if settings.start == "pca":
+        basis = torch.from_numpy(principal_axes(dataset.moments.second).astype(np.float32))
+    return [Lesson(dataset, pool, basis, dims, settings, seed) for pool in pools]
+
+
+def _supervised_pools(dataset: Dataset, seed: int) -> list[Pool]:
+    judged = dataset.judged("train")
+    if len(judged) < FEWEST_QUERIES:
+        raise DataError(
+            f"{dataset.name}: only {len(judged)} train queries have a relevant document: "
+            f"judge {FEWEST_QUERIES} at least"
+        )
+    folds = training_folds(judged, ValidationConfig(), seed=seed)
+    return fold_pools(dataset, folds, seed=seed, limit=POOL)
+
+
+def _unsupervised_pool(dataset: Dataset, seed: int) -> Pool:
+    return build_pool(dataset, supervised=False, seed=seed, limit=POOL, validation=ValidationConfig())
+
+
+class Lesson:
+    """One fold, ready to be learned.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    pool : Pool
+        Queries to fit, queries held out, and documents.
+    basis : Tensor of shape (D, D)
+        Orthonormal: ``x @ basis`` are the coordinates that the rival adapts.
+    dims : tuple of int
+        Sizes, descending.
+    settings : LearningSettings
+    seed : int
     """
 
     def __init__(
         self,
         dataset: Dataset,
+        pool: Pool,
+        basis: Tensor,
         dims: tuple[int, ...],
         settings: LearningSettings,
-        *,
-        supervised: bool,
         seed: int,
     ) -> None:
         self.dims = dims
         self.settings = settings
         self.seed = seed
         self.dim = dataset.dim
-        self.pool: Pool = build_pool(
-            dataset, supervised=supervised, seed=seed, limit=POOL, validation=ValidationConfig()
-        )
-        self._held_out = HeldOut(dataset, self.pool)
-        axes = principal_axes(dataset.moments.second) if settings.start == "pca" else None
-        self.basis: Tensor = (
-            torch.eye(self.dim) if axes is None else torch.from_numpy(axes.astype(np.float32))
-        )
-        """(D, D), orthonormal: ``x @ basis`` are the coordinates that the rival adapts."""
+        self.pool = pool
+        self.basis = basis
+        self._held_out = HeldOut(dataset, pool)
 
     def learn(
         self,
@@ -142,7 +193,7 @@ class Lesson:
             lambda leaves, step: loss(leaves, batches.draw(step), step),
             score,
             optimiser,
-            ValidationConfig(),
+            self.settings.validation(),
             steps=optimiser.steps,
             on_check=lambda: None,
             on_step=lambda _: None,

@@ -15,10 +15,11 @@ better than a random start. The layer has no bias.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from smec.baselines.learning import LearningSettings, Lesson, Parameters, prefixes
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons, prefixes
 from smec.data import Dataset
 from smec.encoder import Projection
 from smec.losses.contrastive import info_nce
@@ -49,17 +50,23 @@ def fit_mrl(
     DataError
         No judged train queries.
     """
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
-    return Projection(_train(lesson, torch.ones(len(dims))), dims, "mrl")
+    folds = lessons(dataset, dims, settings, supervised=True, seed=seed)
+    return Projection(_mean_layer(folds, torch.ones(len(dims))), dims, "mrl")
 
 
 def fit_weighted_mrl(
     dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0, settings: LearningSettings = SETTINGS
 ) -> Projection:
     """As `fit_mrl`, with weights in proportion to the size."""
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
+    folds = lessons(dataset, dims, settings, supervised=True, seed=seed)
     sizes = torch.tensor(dims, dtype=torch.float32)
-    return Projection(_train(lesson, sizes / sizes.mean()), dims, "mrl-weighted")
+    return Projection(_mean_layer(folds, sizes / sizes.mean()), dims, "mrl-weighted")
+
+
+def _mean_layer(folds: list[Lesson], weights: Tensor) -> Float32Array:
+    """Mean over the folds, whose layers start alike, so that their columns mean the same."""
+    mean: Float32Array = np.mean([_train(lesson, weights) for lesson in folds], axis=0)
+    return mean
 
 
 def _train(lesson: Lesson, weights: Tensor) -> Float32Array:

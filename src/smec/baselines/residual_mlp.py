@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -38,6 +38,16 @@ def change(parameters: Parameters, rows: Tensor) -> Tensor:
 def adapt(parameters: Parameters, rows: Tensor) -> Tensor:
     """``c + f(c)`` for ``rows`` (n, D); an f of fewer columns is added to the leading ones alone."""
     return rows[:, : parameters["out"].shape[1]] + change(parameters, rows)
+
+
+def mean_adaptor(adaptors: Sequence[Parameters]) -> dict[str, Tensor]:
+    """One adaptor whose f is the mean of those of ``adaptors``: their hidden layers, side by side."""
+    return {
+        "in": torch.cat([one["in"] for one in adaptors], dim=1),
+        "in_bias": torch.cat([one["in_bias"] for one in adaptors]),
+        "out": torch.cat([one["out"] for one in adaptors]) / len(adaptors),
+        "out_bias": torch.stack([one["out_bias"] for one in adaptors]).mean(dim=0),
+    }
 
 
 class AdaptedEncoder:

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smec.baselines.learning import LearningSettings, Lesson, Parameters
-from smec.baselines.residual_mlp import AdaptedEncoder, adapt, change, start_parameters
+from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons
+from smec.baselines.residual_mlp import AdaptedEncoder, adapt, change, mean_adaptor, start_parameters
 from smec.data import Dataset
 from smec.losses.ranking import pairwise_logistic
 from smec.training.batches import Batch
@@ -61,9 +61,11 @@ def fit_search_adaptor(
     DataError
         No judged train queries.
     """
-    lesson = Lesson(dataset, dims, settings, supervised=True, seed=seed)
-    adaptors = {dim: _train(lesson, dim, stage) for stage, dim in enumerate(dims)}
-    return AdaptedEncoder(lesson.basis, adaptors, "search-adaptor")
+    folds = lessons(dataset, dims, settings, supervised=True, seed=seed)
+    adaptors = {
+        dim: mean_adaptor([_train(lesson, dim, stage) for lesson in folds]) for stage, dim in enumerate(dims)
+    }
+    return AdaptedEncoder(folds[0].basis, adaptors, "search-adaptor")
 
 
 def _train(lesson: Lesson, dim: int, stage: int) -> dict[str, Tensor]:

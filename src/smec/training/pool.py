@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from smec.config import ValidationConfig
 from smec.data import Dataset, JudgedQueries
 from smec.data.sample import drawn_rows
 from smec.errors import DataError
+from smec.training.document_folds import DocumentFold
 from smec.vectors import FloatArray, IntArray, normalise
 
 FEWEST_QUERIES = 4
@@ -118,6 +120,34 @@ def build_pool(
         held_out=judged.subset(np.sort(held_out)),
         held_out_rows=np.empty(0, dtype=np.int64),
     )
+
+
+def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, limit: int) -> list[Pool]:
+    """Draw one pool per fold: the same documents, the fold's queries to fit, its new ones held out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    folds : sequence of DocumentFold
+        Of its judged train queries.
+    seed : int
+    limit : int
+        Most corpus rows of the pool, but for the judged ones.
+    """
+    named = {row for fold in folds for part in (fold.fit, fold.new) for of in part.grades for row in of}
+    rows = drawn_rows(len(dataset.corpus), np.array(sorted(named), dtype=np.int64), limit, seed)
+    documents = _unit(dataset.corpus.vectors, rows)
+    return [
+        Pool(
+            rows=rows,
+            documents=documents,
+            queries=torch.from_numpy(normalise(fold.fit.vectors)),
+            positives=tuple(_positives(grades, rows) for grades in fold.fit.grades),
+            held_out=fold.new,
+            held_out_rows=np.empty(0, dtype=np.int64),
+        )
+        for fold in folds
+    ]
 
 
 def _held_out_count(total: int, validation: ValidationConfig) -> int:

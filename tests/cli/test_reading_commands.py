@@ -158,8 +158,8 @@ def test_verify_refuses_a_file_that_is_not_there(model: Path, tmp_path: Path) ->
 
 
 def score(mean: float, interval: list[float]) -> str:
-    """As the tables print it: three decimals, no zero before the points of the interval."""
-    low, high = (f"{bound:.3f}".removeprefix("0") for bound in interval)
+    """As the tables print it: three decimals, for the interval without the zero before the point."""
+    low, high = (f"{bound:.3f}".removeprefix("0")[:4] for bound in interval)
     return f"{mean:.3f} [{low}, {high}]"
 
 

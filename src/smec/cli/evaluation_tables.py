@@ -63,7 +63,7 @@ def counted(queries: int) -> str:
 
 def score_cell(mean: float, interval: tuple[float, float]) -> str:
     """Return a score with its interval in 18 columns: "0.617 [.540, .690]"."""
-    low, high = (f"{bound:.3f}".removeprefix("0") for bound in interval)
+    low, high = (f"{bound:.3f}".removeprefix("0")[:4] for bound in interval)  # the highest one is 1.00
     return f"{mean:.3f} [{low}, {high}]"
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from smec.artefact import Choice, CodedScore, Validation
     from smec.compressor import Compressor
 
@@ -16,11 +18,17 @@ FLOAT_BYTES = 4
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe, where nothing may be cut."""
 
+NAME_WIDTH = 8
+"""Least width of a folded first column."""
+
+GAP = 2
+"""Blanks between two columns, and at both edges together."""
+
 
 def print_table(header: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> None:
     """Print groups of rows under a header; all columns but the first to the right.
 
-    On a terminal only the first column is folded, at spaces; the table may be wider than the terminal.
+    On a terminal only the first column is folded: no number is cut, even where the terminal is too narrow.
     """
     from rich.box import SIMPLE
     from rich.console import Console
@@ -33,11 +41,14 @@ def print_table(header: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]
         for row in rows:
             table.add_row(*row)
         table.add_section()
-    width = PLAIN_WIDTH
-    if sys.stdout.isatty():
-        needed = Console(width=PLAIN_WIDTH).measure(table).minimum
-        width = max(Console().width, needed)
+    width = max(Console().width, _narrowest(table)) if sys.stdout.isatty() else PLAIN_WIDTH
     Console(width=width, markup=False, highlight=False).print(table)
+
+
+def _narrowest(table: Table) -> int:
+    """Columns that the table needs at least, the first column folded."""
+    longest = [max(len(str(cell)) for cell in (of.header, *of.cells)) for of in table.columns]
+    return NAME_WIDTH + sum(longest[1:]) + GAP * len(longest)
 
 
 def print_outcome(compressor: Compressor) -> None:

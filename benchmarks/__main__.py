@@ -65,7 +65,7 @@ def _run_cells(laboratory: Laboratory, chosen: list[Experiment], plan: Plan, wor
         if isinstance(experiment, OfCells)
         for cell in experiment.cells(replace(plan, seeds=(seed,)))
     ]
-    cells = list(dict.fromkeys(needed))
+    cells = list({cell.key(): cell for cell in needed}.values())
     if not cells:
         return
     for _ in track(laboratory.run_all(cells, workers), description="cells", total=len(cells)):

@@ -18,21 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.coded_methods import CodedRival, CodedSmec
+from benchmarks.figures import SHIPPED, Figures, load, per_query, save
 from benchmarks.methods import Method
+from benchmarks.parts import fold_of, limited, parted
 from smec import Dataset
-from smec.atomic import replacing
-from smec.encoder import Encoder
-from smec.evaluation import Scorer, exact_search, trec_tie_order
-from smec.vectors import FloatArray, normalise
-
-DEPTH = 10
-"""nDCG@10 needs no more."""
-
-_UNITS = 10_000
-"""Of the stored nDCG: four decimals."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +34,13 @@ class Cell:
     ----------
     method : Method, CodedSmec or CodedRival
     dataset : str
-        Folder that it is fitted to.
+        Folder that it is fitted to, or a fold of it: "folder@0".
     seed : int
         0 for what is not learned.
     labels : int or None
         Train queries that it may see, drawn with the seed; None: all.
     tuning : bool
-        The test split is not touched: three in ten train queries, the same for every seed, stand for it.
+        The test split is not touched: a third of the train queries, the same for every seed, stands for it.
     target : str or None
         Folder whose test split is scored, where it is another one.
     """
@@ -72,35 +63,7 @@ class Cell:
             **({"tuning": True} if self.tuning else {}),
         }
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return f"{self.dataset}-{self.method.name.replace(' ', '-')}-{self.seed}-{digest[:12]}"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a cell gave.
-
-    Attributes
-    ----------
-    dims : tuple of int
-    ndcg : ndarray of shape (sizes, queries)
-        nDCG@10 per size and test query.
-    fit_seconds, encode_seconds : float
-        Of this machine at that hour; encode is the whole corpus at the largest size.
-    fallbacks : dict
-        Size -> what the gate shipped instead.
-    codecs : tuple of str
-        What stores the size in the same place, which may then occur more than once; empty: floats.
-    held_out : tuple of float
-        Score of each on held-out train queries, where there was one.
-    """
-
-    dims: tuple[int, ...]
-    ndcg: NDArray[np.float64]
-    fit_seconds: float
-    encode_seconds: float
-    fallbacks: dict[str, str]
-    codecs: tuple[str, ...] = ()
-    held_out: tuple[float, ...] = ()
+        return f"{self.dataset}-{self.method.trained_name.replace(' ', '-')}-{self.seed}-{digest[:12]}"
 
 
 class Laboratory:
@@ -132,8 +95,10 @@ class Laboratory:
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name, opened once."""
         if name not in self._open:
-            given = self._data / name
-            self._open[name] = Dataset.open(given if given.is_dir() else self._made / name)
+            folder, _, number = name.partition("@")
+            given = self._data / folder
+            whole = self._open.get(folder) or Dataset.open(given if given.is_dir() else self._made / folder)
+            self._open[name] = fold_of(whole, int(number)) if number else whole
         return self._open[name]
 
     def finished(
@@ -143,24 +108,34 @@ class Laboratory:
 
         What is not learned has one seed, 0.
         """
-        of_seed = (Cell(method, dataset, seed, **rest) for seed in (seeds if method.learned else [0]))
-        return [self.run(cell) for cell in of_seed if (self._kept / f"{cell.key()}.npz").is_file()]
+        return list(self.finished_by_seed(method, dataset, seeds, **rest).values())
+
+    def finished_by_seed(
+        self, method: Method | CodedSmec | CodedRival, dataset: str, seeds: Sequence[int], **rest: Any
+    ) -> dict[int, Figures]:
+        """The same by seed; without those whose training has no such variant."""
+        found = {}
+        for seed in seeds if method.learned else [0]:
+            cell = Cell(method, dataset, seed, **rest)
+            if self._file(cell).is_file():
+                variant = method.variant if isinstance(method, Method) else SHIPPED
+                figures = self.run(cell).of_variant(variant)
+                if figures is not None:
+                    found[seed] = figures
+        return found
 
     def run(self, cell: Cell) -> Figures:
-        """Figures of a cell."""
-        file = self._kept / f"{cell.key()}.npz"
-        if not self._fresh and file.is_file():
-            return _load(file)
-        figures = self._measure(cell)
-        self._kept.mkdir(parents=True, exist_ok=True)
-        with replacing(file, force=True) as part, part.open("wb") as stream:
-            ndcg = np.round(figures.ndcg * _UNITS).astype(np.uint16)
-            np.savez_compressed(stream, ndcg=ndcg, about=json.dumps(_about(figures)))
-        return _load(file)
+        """Figures of a cell, of all its variants."""
+        file = self._file(cell)
+        if self._fresh or not file.is_file():
+            figures = self._measure(cell)
+            self._kept.mkdir(parents=True, exist_ok=True)
+            save(figures, file)
+        return load(file)
 
     def run_all(self, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
         """Run the cells that are missing, ``workers`` at a time with a thread each; yield what is done."""
-        missing = [cell for cell in cells if self._fresh or not (self._kept / f"{cell.key()}.npz").is_file()]
+        missing = [cell for cell in cells if self._fresh or not self._file(cell).is_file()]
         yield from (cell for cell in cells if cell not in missing)
         # Not forked: torch's threads do not survive that.
         with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
@@ -170,25 +145,35 @@ class Laboratory:
                 yield waiting[future]
         self._fresh = False
 
+    def _file(self, cell: Cell) -> Path:
+        return self._kept / f"{cell.key()}.npz"
+
     def _measure(self, cell: Cell) -> Figures:
         if not isinstance(cell.method, Method):
             return _coded_figures(cell.method, self.dataset(cell.dataset), cell.seed)
         whole = self.dataset(cell.dataset)
         dataset = parted(whole) if cell.tuning else limited(whole, cell.labels, cell.seed)
-        start = time.perf_counter()
-        encoder = cell.method.fit(dataset, cell.seed)
-        fitted = time.perf_counter()
         scored = dataset if cell.tuning else self.dataset(cell.target or cell.dataset)
-        encoder.encode(scored.corpus.vectors)
-        encoded = time.perf_counter()
-        fallbacks: dict[int, str] = getattr(encoder, "fallbacks", {})
-        return Figures(
-            dims=encoder.dims,
-            ndcg=per_query(scored, encoder),
-            fit_seconds=fitted - start,
-            encode_seconds=encoded - fitted,
-            fallbacks={str(dim): name for dim, name in fallbacks.items()},
-        )
+        return _figures(cell.method, dataset, scored, cell.seed)
+
+
+def _figures(method: Method, dataset: Dataset, scored: Dataset, seed: int) -> Figures:
+    start = time.perf_counter()
+    encoders = method.encoders(dataset, seed)
+    fitted = time.perf_counter()
+    shipped = encoders[SHIPPED]
+    shipped.encode(scored.corpus.vectors)
+    encoded = time.perf_counter()
+    fallbacks: dict[int, str] = getattr(shipped, "fallbacks", {})
+    several = len(encoders) > 1
+    return Figures(
+        dims=tuple(dim for encoder in encoders.values() for dim in encoder.dims),
+        ndcg=np.concatenate([per_query(scored, encoder) for encoder in encoders.values()]),
+        fit_seconds=fitted - start,
+        encode_seconds=encoded - fitted,
+        fallbacks={str(dim): name for dim, name in fallbacks.items()},
+        variants=tuple(name for name, one in encoders.items() for _ in one.dims) if several else (),
+    )
 
 
 def _coded_figures(method: CodedSmec | CodedRival, dataset: Dataset, seed: int) -> Figures:
@@ -204,79 +189,6 @@ def _coded_figures(method: CodedSmec | CodedRival, dataset: Dataset, seed: int) 
         codecs=tuple(one.codec for one in stored),
         held_out=tuple(one.held_out for one in stored if one.held_out is not None),
     )
-
-
-def mean_over_seeds(runs: Sequence[Figures]) -> NDArray[np.float64]:
-    """NDCG@10 per size and test query, shape (sizes, queries), mean over the runs."""
-    mean: NDArray[np.float64] = np.mean([run.ndcg for run in runs], axis=0)
-    return mean
-
-
-def limited(dataset: Dataset, labels: int | None, seed: int) -> Dataset:
-    """The dataset with ``labels`` of its train queries, drawn with the seed."""
-    if labels is None:
-        return dataset
-    judged = dataset.judged("train").ids
-    kept = np.random.default_rng([seed, labels]).choice(len(judged), min(labels, len(judged)), replace=False)
-    train = {judged[row]: dataset.qrels["train"][judged[row]] for row in np.sort(kept)}
-    return Dataset(dataset.corpus, dataset.queries, {"train": train}, dataset.name)
-
-
-def parted(dataset: Dataset) -> Dataset:
-    """The dataset with three in ten of its train queries, at most 1,000, in place of the test split."""
-    judged = dataset.judged("train").ids
-    order = np.random.default_rng(777).permutation(len(judged))
-    count = min(round(0.3 * len(judged)), 1000)
-    train = dataset.qrels["train"]
-    qrels = {
-        split: {judged[row]: train[judged[row]] for row in np.sort(rows)}
-        for split, rows in (("test", order[:count]), ("train", order[count:]))
-    }
-    return Dataset(dataset.corpus, dataset.queries, qrels, dataset.name)
-
-
-def per_query(dataset: Dataset, encoder: Encoder) -> NDArray[np.float64]:
-    """nDCG@10 of every test query at every size, shape (sizes, queries)."""
-    return np.array(
-        [
-            ndcg(
-                dataset,
-                encoder.encode(dataset.corpus.vectors, dim),
-                lambda rows, d=dim: encoder.encode_queries(rows, d),
-            )
-            for dim in encoder.dims
-        ]
-    )
-
-
-def full_size(dataset: Dataset) -> NDArray[np.float64]:
-    """nDCG@10 of every test query with the vectors as they are."""
-    return ndcg(dataset, normalise(dataset.corpus.vectors), normalise)
-
-
-def ndcg(dataset: Dataset, corpus: FloatArray, encode_queries: Any) -> NDArray[np.float64]:
-    """nDCG@10 of every test query against an encoded corpus."""
-    judged, ids = dataset.judged("test"), dataset.corpus.ids
-    scores, rows = exact_search(corpus, encode_queries(judged.vectors), DEPTH, tie_order=trec_tie_order(ids))
-    return Scorer(judged, ids)(rows, scores)["nDCG@10"]
-
-
-def _about(figures: Figures) -> dict[str, Any]:
-    return {
-        "dims": figures.dims,
-        "fit_seconds": figures.fit_seconds,
-        "encode_seconds": figures.encode_seconds,
-        "fallbacks": figures.fallbacks,
-        "codecs": figures.codecs,
-        "held_out": figures.held_out,
-    }
-
-
-def _load(file: Path) -> Figures:
-    with np.load(file) as stored:
-        about = json.loads(str(stored["about"]))
-        lists = {name: tuple(value) for name, value in about.items() if isinstance(value, list)}
-        return Figures(ndcg=stored["ndcg"] / _UNITS, **{**about, **lists})
 
 
 def _one_thread() -> None:

@@ -34,8 +34,10 @@ def main() -> None:
 
 def expected(document: Document) -> Iterator[tuple[tuple[str, str, str], str]]:
     """(table, method, size) -> nDCG@10 times 100, with its interval."""
+    kinds = {"new": "new documents", "seen": "seen documents", "test": "official test split"}
     for part in document["tables"]:
-        title = f"{part['dataset']}, {'with' if part['supervised'] else 'without'} labels"
+        labels = "with" if part["supervised"] else "without"
+        title = f"{part['dataset']}, {kinds[part['kind']]}, {labels} labels"
         for row in part["methods"]:
             for dim, value, (low, high) in zip(part["dims"], row["ndcg"], row["ci"], strict=True):
                 figure = f"{100 * value:.1f}, {100 * low:.1f} to {100 * high:.1f}"

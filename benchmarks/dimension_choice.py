@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch.nn import functional
 
-from benchmarks.cells import Laboratory, full_size, per_query
+from benchmarks.cells import Laboratory
+from benchmarks.figures import full_size, per_query
 from benchmarks.gradients import by_dataset
 from benchmarks.markdown import points, signed, table
 from benchmarks.plan import Plan

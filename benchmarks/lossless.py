@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cells import Cell, Laboratory, full_size, mean_over_seeds
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.figures import mean_over_seeds
 from benchmarks.markdown import points, table
 from benchmarks.methods import DEFAULT, Method
 from benchmarks.plan import Plan
+from benchmarks.query_sets import full_scores, new_sets, runs
 from smec.evaluation import bootstrap_interval
 
 NAME = "lossless"
@@ -25,7 +27,7 @@ FULL = Method("smec default, full size", preset="default", full=True, overlay={"
 def cells(plan: Plan) -> Iterator[Cell]:
     """What has to be run."""
     for seed in plan.seeds:
-        for dataset in plan.datasets:
+        for dataset in plan.new:
             yield Cell(DEFAULT, dataset, seed)
             yield Cell(FULL, dataset, seed)
 
@@ -33,18 +35,18 @@ def cells(plan: Plan) -> Iterator[Cell]:
 def summarise(laboratory: Laboratory, plan: Plan) -> Document:
     """Per dataset and size: the share kept of either full size."""
     rows = []
-    for dataset in plan.datasets:
-        small = laboratory.finished(DEFAULT, dataset, plan.seeds)
-        trained = laboratory.finished(FULL, dataset, plan.seeds)
+    for queries in new_sets(laboratory, plan):
+        small = runs(laboratory, DEFAULT, queries, plan.seeds)
+        trained = runs(laboratory, FULL, queries, plan.seeds)
         if not small or not trained:
             continue
         references = {
-            "untrained": full_size(laboratory.dataset(dataset)),
+            "untrained": full_scores(laboratory, queries),
             "trained": mean_over_seeds(trained)[0],
         }
         rows.append(
             {
-                "dataset": dataset,
+                "dataset": queries.title,
                 "dims": list(small[0].dims),
                 "seeds": min(len(small), len(trained)),
                 "full": {name: round(float(values.mean()), 4) for name, values in references.items()},
@@ -66,9 +68,12 @@ def _kept(values: Scores, reference: Scores) -> list[float]:
 
 def section(document: Document) -> list[str]:
     """Lines of the page."""
+    if not document["rows"]:
+        return []
     lines = [
         "## What is kept",
         "",
+        "On new documents; `@0` is the first fold of a dataset that is split again.",
         "A small size can score above the full vectors because it was trained, not for nothing lost.",
         '"Free of loss" therefore has two ratios, in percent with the 95 % interval of the paired gap:',
         "to the vectors as they came, and to the same vectors after our own training at full size.",
@@ -82,5 +87,10 @@ def section(document: Document) -> list[str]:
             ]
             for name, kept in row["kept"].items()
         ]
-        lines += [f"### {row['dataset']}", "", *table(["of the", *map(str, row["dims"])], body), ""]
+        lines += [
+            f"### {row['dataset']}, seeds: {row['seeds']}",
+            "",
+            *table(["of the", *map(str, row["dims"])], body),
+            "",
+        ]
     return lines

@@ -1,4 +1,4 @@
-"""The main table: every method on every dataset at every size, on the test split."""
+"""The main tables: every method at every size on new documents, then on seen ones, then on official splits."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cells import Cell, Figures, Laboratory, full_size, mean_over_seeds
-from benchmarks.markdown import points, table
-from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, SUPERVISED, UNSUPERVISED
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.figures import mean_over_seeds
+from benchmarks.markdown import points, seed_count, table
+from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, PCA, SUPERVISED, UNSUPERVISED, Method
+from benchmarks.paired import LEVEL, gap, holm, interval, p_differs
 from benchmarks.plan import Plan
 from benchmarks.plots import draw_lines
-from smec.evaluation import bootstrap_interval, paired_p_value
+from benchmarks.query_sets import KINDS, QuerySet, Run, datasets_of, full_scores, query_sets, runs
 
 NAME = "main"
 
 Document = dict[str, Any]
 
-LEVEL = 0.05
-"""Of the paired test that a difference from `default` has to pass to be marked."""
+SIDES: dict[bool, tuple[Method, tuple[Method, ...]]] = {
+    True: (DEFAULT, (*SUPERVISED, PCA)),
+    False: (DEFAULT_UNSUPERVISED, UNSUPERVISED),
+}
+"""With labels or without -> what the others are compared with, and all methods; PCA is in both."""
 
 
 def cells(plan: Plan) -> Iterator[Cell]:
     """What has to be run."""
     for seed in plan.seeds:
-        for dataset in plan.datasets:
+        for dataset in datasets_of(plan):
             for method in (*UNSUPERVISED, *SUPERVISED):
                 if method.learned or seed == 0:
                     yield Cell(method, dataset, seed)
@@ -35,89 +40,140 @@ def cells(plan: Plan) -> Iterator[Cell]:
 
 def summarise(laboratory: Laboratory, plan: Plan) -> Document:
     """Means over seeds, their spread, intervals over queries and paired tests against ``default``."""
-    tables = []
-    for dataset in plan.datasets:
-        full = full_size(laboratory.dataset(dataset))
-        for supervised, methods, reference in (
-            (True, SUPERVISED, DEFAULT),
-            (False, UNSUPERVISED, DEFAULT_UNSUPERVISED),
-        ):
-            of_method = {method: laboratory.finished(method, dataset, plan.seeds) for method in methods}
-            default = mean_over_seeds(of_method[reference])
-            tables.append(
-                {
-                    "dataset": dataset,
-                    "supervised": supervised,
-                    "queries": len(full),
-                    "dims": list(of_method[reference][0].dims),
-                    "full": round(float(full.mean()), 4),
-                    "full_ci": _rounded(np.array(bootstrap_interval(full))),
-                    "methods": [
-                        _row(method.name, runs, default if method != reference else None)
-                        for method, runs in of_method.items()
-                        if runs
-                    ],
-                }
-            )
-    return {"tables": tables}
+    sets = query_sets(laboratory, plan)
+    tables = [_part(laboratory, queries, supervised, plan.seeds) for queries in sets for supervised in SIDES]
+    return {"tables": [part for part in tables if part is not None]}
 
 
-def _row(name: str, runs: Sequence[Figures], default: NDArray[np.float64] | None) -> Document:
-    by_seed = np.array([run.ndcg.mean(axis=1) for run in runs])
-    per_query = mean_over_seeds(runs)
-    row: Document = {
-        "method": name,
-        "seeds": len(runs),
-        "ndcg": _rounded(by_seed.mean(axis=0)),
-        "spread": _rounded(by_seed.std(axis=0, ddof=1)) if len(runs) > 1 else None,
-        "ci": [_rounded(np.array(bootstrap_interval(values))) for values in per_query],
-        "fallbacks": _rounded(np.mean([[str(d) in run.fallbacks for d in run.dims] for run in runs], axis=0)),
-        "fit_seconds": round(float(np.median([run.fit_seconds for run in runs])), 1),
-        "encode_seconds": round(float(np.median([run.encode_seconds for run in runs])), 3),
+def _part(
+    laboratory: Laboratory, queries: QuerySet, supervised: bool, seeds: Sequence[int]
+) -> Document | None:
+    reference, methods = SIDES[supervised]
+    finished = {method: runs(laboratory, method, queries, seeds) for method in methods}
+    finished = {method: found for method, found in finished.items() if found}
+    if not finished:
+        return None
+    full = full_scores(laboratory, queries)
+    rows = [_row(method, found, finished.get(reference)) for method, found in finished.items()]
+    _correct(rows)
+    return {
+        "kind": queries.kind,
+        "dataset": queries.title,
+        "supervised": supervised,
+        "folds": len(queries.datasets),
+        "queries": len(full),
+        "dims": list(next(iter(finished.values()))[0].dims),
+        "full": round(float(full.mean()), 4),
+        "full_ci": _rounded(interval(full)),
+        "methods": rows,
     }
-    if default is not None:
-        pairs = zip(default, per_query, strict=True)
-        row["p_against_default"] = [round(paired_p_value(ours, theirs), 4) for ours, theirs in pairs]
+
+
+def _row(method: Method, found: Sequence[Run], default: Sequence[Run] | None) -> Document:
+    by_seed = np.array([run.ndcg.mean(axis=1) for run in found])
+    per_query = mean_over_seeds(found)
+    row: Document = {
+        "method": method.name,
+        "seeds": len(found) if method.learned else None,
+        "ndcg": _rounded(by_seed.mean(axis=0)),
+        "spread": _rounded(by_seed.std(axis=0, ddof=1)) if len(found) > 1 else None,
+        "ci": [_rounded(interval(values)) for values in per_query],
+        "fallbacks": _rounded(np.mean([run.fell_back for run in found], axis=0)),
+        "fit_seconds": round(float(np.median([fold.fit_seconds for run in found for fold in run.folds])), 1),
+        "encode_seconds": round(
+            float(np.median([fold.encode_seconds for run in found for fold in run.folds])), 3
+        ),
+    }
+    if default is not None and default is not found:
+        ours = mean_over_seeds(default)
+        row["p_against_default"] = [p_differs(*pair) for pair in zip(ours, per_query, strict=True)]
+        row["default_ahead"] = [_ahead(default, found, place) for place in range(len(per_query))]
     return row
 
 
-def _rounded(values: NDArray[np.float64]) -> list[float]:
+def _ahead(default: Sequence[Run], found: Sequence[Run], place: int) -> Document:
+    """How far ``default`` is ahead at a size, over queries and seeds."""
+    of = gap(*(np.array([run.ndcg[place] for run in runs]) for runs in (default, found)))
+    return {
+        "gap": round(of.mean, 4),
+        "ci": _rounded((of.low, of.high)),
+        "p_inferior": round(of.p_inferior, 4),
+    }
+
+
+def _correct(rows: list[Document]) -> None:
+    """Adjust the p-values against ``default`` for all comparisons of a table."""
+    compared = [row for row in rows if "p_against_default" in row]
+    adjusted = iter(holm([p for row in compared for p in row["p_against_default"]]))
+    for row in compared:
+        row["p_against_default"] = [round(next(adjusted), 4) for _ in row["p_against_default"]]
+
+
+def _rounded(values: Sequence[float] | NDArray[np.float64]) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-INTRODUCTION = """## Main table
+SECTIONS = {
+    "new": """## New documents
+
+Test queries none of whose relevant documents is relevant to a train query: what a method learned here, it
+learned about the space, not about these documents. A dataset *split by document* (or by product kind) has all
+its judged queries, train and test together, in five folds for reporting only: each fold is fitted without any
+judgement of the documents that its test queries ask for, and the figures are of all folds' test queries.
 
 A figure is the mean over seeds; ± is the standard deviation over them. The line below is the 95 %
 bootstrap interval over the queries. **Bold** is the best of a size. `*` marks what differs from
-`smec default` at p < .05 (paired permutation test over the queries, of the mean over seeds; not corrected
-for the number of comparisons). None but smec has a gate: *gate 100 %* says that all seeds shipped PCA or
+`smec default` at p < .05 (paired t-test over the queries, of the mean over seeds; corrected after Holm for
+all comparisons of the table). None but smec has a gate: *gate 100 %* says that all seeds and folds shipped PCA or
 truncation there. *fit* and *encode* are seconds of one thread on a busy machine: compare them roughly.
 PCA is fitted on the corpus of the dataset, on unit-length rows, uncentred (as cosine sees them);
 `pca-centred` is the textbook's. LeanVec sees the vectors of the train queries, but no judgements.
-"""
+""",
+    "seen": """## Seen documents
+
+Test queries all of whose relevant documents are relevant to train queries too. A gain here is in part memory
+of single documents: what judges those documents once more can gain it, and no other document has any of it.
+The tables read as those above.
+""",
+    "test": """## Official test splits
+
+All test queries of the datasets as they come: for new documents, for seen ones, and for both at once.
+""",
+}
+"""Kind of test queries -> the head of its part of the page."""
 
 
 def section(document: Document) -> list[str]:
     """Lines of the page."""
-    return [*INTRODUCTION.splitlines(), "", *(line for part in document["tables"] for line in _table(part))]
+    lines: list[str] = []
+    for kind, head in SECTIONS.items():
+        parts = [part for part in document["tables"] if part["kind"] == kind]
+        if parts:
+            lines += [*head.splitlines(), "", *(line for part in parts for line in _table(part))]
+    return lines
+
+
+def title(part: Document) -> str:
+    """Heading of a table."""
+    labels = "with" if part["supervised"] else "without"
+    return f"{part['dataset']}, {KINDS[part['kind']]}, {labels} labels"
 
 
 def _file(part: Document) -> str:
-    return f"{part['dataset']}-{'labels' if part['supervised'] else 'no-labels'}.svg"
+    return f"{part['dataset'].replace(' ', '-')}-{'labels' if part['supervised'] else 'no-labels'}.svg"
 
 
 def _table(part: Document) -> list[str]:
-    title = f"{part['dataset']}, {'with' if part['supervised'] else 'without'} labels"
     full, (low, high) = part["full"], part["full_ci"]
     best = [max(row["ndcg"][place] for row in part["methods"]) for place in range(len(part["dims"]))]
+    drawn = [f"![nDCG@10 against dims, {title(part)}](benchmarks/{_file(part)})", ""]
     return [
-        f"### {title}",
+        f"### {title(part)}",
         "",
         f"{part['queries']} test queries; the full vectors score {points(full)} "
         f"({points(low)} to {points(high)}).",
         "",
-        f"![nDCG@10 against dims, {title}](benchmarks/{_file(part)})",
-        "",
+        *(drawn if part["kind"] == "new" else []),
         *table(
             ["method", *map(str, part["dims"]), "seeds", "fit", "encode"],
             (_line(row, best) for row in part["methods"]),
@@ -129,7 +185,7 @@ def _table(part: Document) -> list[str]:
 def _line(row: Document, best: list[float]) -> list[str]:
     figures = [_figure(row, place, best[place]) for place in range(len(best))]
     fit, encode = f"{row['fit_seconds']:.0f}", f"{row['encode_seconds']:.2f}"
-    return [row["method"], *figures, str(row["seeds"]), fit, encode]
+    return [row["method"], *figures, seed_count(row["seeds"]), fit, encode]
 
 
 def _figure(row: Document, place: int, best: float) -> str:
@@ -146,8 +202,10 @@ def _figure(row: Document, place: int, best: float) -> str:
 
 
 def draw(document: Document, folder: Path) -> None:
-    """NDCG@10 against dims, a plot per dataset with and without labels."""
+    """NDCG@10 on new documents against dims, a plot per dataset with and without labels."""
     for part in document["tables"]:
+        if part["kind"] != "new":
+            continue
         lines = {
             row["method"]: list(zip(part["dims"], (100 * value for value in row["ndcg"]), strict=True))
             for row in part["methods"]

@@ -19,3 +19,8 @@ def points(value: float) -> str:
 def signed(value: float) -> str:
     """A difference of shares in points, with its sign."""
     return f"{100 * value:+.1f}"
+
+
+def seed_count(seeds: int | None) -> str:
+    """A number of seeds; a dash for what depends on none."""
+    return "-" if seeds is None else str(seeds)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.cells import Cell, Laboratory, mean_over_seeds
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.figures import mean_over_seeds
 from benchmarks.markdown import points, signed, table
 from benchmarks.methods import Method, smec
 from benchmarks.plan import Plan
@@ -69,6 +70,8 @@ def summarise(laboratory: Laboratory, plan: Plan) -> Document:
 
 def section(document: Document) -> list[str]:
     """Lines of the page."""
+    if not any(part["rows"] for part in document["datasets"]):
+        return []
     lines = [
         "## The memory (S-XBM)",
         "",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from typing import Any
 
+from benchmarks.figures import SHIPPED
 from smec import Dataset, extend, train
-from smec.baselines import fit_baseline
-from smec.config import Preset, build_config
+from smec.baselines import BASELINES, fit_baseline
+from smec.config import Preset, TrainConfig, build_config
 from smec.encoder import Encoder, default_dims
+
+PROTOCOL = "documents"
+"""Rules by which methods learn: train queries are held out by document. Part of a cell's name, so that figures
+from before are not found any more."""
+
+NO_GATE = "no gate"
+FEEDBACK = "feedback"
+"""Variants of a training of smec, beside what it ships."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,11 @@ class Method:
         The smallest size is added by `smec.extend` to a compressor of the others.
     full : bool
         Trained to serve D alone.
+    variant : str
+        Which encoder of the training: what it ships, or of smec `NO_GATE` or `FEEDBACK`. All come from one
+        training, which is one cell.
+    training : str or None
+        Name of the training where another variant has it too.
     """
 
     name: str
@@ -41,27 +56,60 @@ class Method:
     overlay: dict[str, Any] = field(default_factory=dict, hash=False)
     extended: bool = False
     full: bool = False
+    variant: str = SHIPPED
+    training: str | None = None
+
+    @property
+    def trained_name(self) -> str:
+        """Name of the training, which variants share."""
+        return self.training or self.name
+
+    def as_variant(self, variant: str, name: str) -> Method:
+        """Another encoder of the same training."""
+        return replace(self, variant=variant, name=name, training=self.trained_name)
 
     def specification(self) -> dict[str, Any]:
-        """All that decides what it gives on given data, but for the seed."""
+        """All that decides what its training gives on given data, but for the seed."""
         if self.preset is None:
+            settings = trained_settings(self.name)
+            if settings is not None:
+                return {"baseline": self.name, "settings": {**settings, **self.overlay}, "protocol": PROTOCOL}
             return {"baseline": self.name, **({"settings": self.overlay} if self.overlay else {})}
         config = build_config(self.preset, supervised=self.supervised, **self.overlay)
         flags = {name: True for name in ("extended", "full") if getattr(self, name)}
-        return {"smec": config.model_dump(mode="json", exclude={"seed"}), **flags}
+        return {"smec": config.model_dump(mode="json", exclude={"seed"}), "protocol": PROTOCOL, **flags}
 
     def fit(self, dataset: Dataset, seed: int) -> Encoder:
         """Fit it to a dataset for D/2 to D/32; its test split is not looked at."""
+        return self.encoders(dataset, seed)[self.variant]
+
+    def encoders(self, dataset: Dataset, seed: int) -> dict[str, Encoder]:
+        """The same, with every other variant that the training has."""
         if self.preset is None:
-            return fit_baseline(self.name, dataset, default_dims(dataset.dim), seed, **self.overlay)
+            return {
+                SHIPPED: fit_baseline(self.name, dataset, default_dims(dataset.dim), seed, **self.overlay)
+            }
         config = build_config(self.preset, supervised=self.supervised, seed=seed, **self.overlay)
         if self.full:
-            return train(dataset, config=config.model_copy(update={"dims": (dataset.dim,)}))
-        if not self.extended:
-            return train(dataset, config=config)
-        *dims, last = default_dims(dataset.dim)
-        shorter = train(dataset, config=config.model_copy(update={"dims": tuple(dims)}))
-        return extend(shorter, dataset, last)
+            return {SHIPPED: train(dataset, config=config.model_copy(update={"dims": (dataset.dim,)}))}
+        if self.extended:
+            *dims, last = default_dims(dataset.dim)
+            shorter = train(dataset, config=config.model_copy(update={"dims": tuple(dims)}))
+            return {SHIPPED: extend(shorter, dataset, last)}
+        return _variants(dataset, config)
+
+
+def _variants(dataset: Dataset, config: TrainConfig) -> dict[str, Encoder]:
+    from smec.method.trainer import train_with_candidates
+
+    shipped, ungated = train_with_candidates(dataset, config)
+    return {SHIPPED: shipped, NO_GATE: ungated}
+
+
+def trained_settings(name: str) -> dict[str, Any] | None:
+    """Settings that a baseline is trained with; None if it is not trained step by step."""
+    settings = getattr(import_module(BASELINES[name].split(":")[0]), "SETTINGS", None)
+    return None if settings is None else asdict(settings)
 
 
 def smec(name: str, preset: Preset = "default", *, supervised: bool = True, **overlay: Any) -> Method:
@@ -71,10 +119,14 @@ def smec(name: str, preset: Preset = "default", *, supervised: bool = True, **ov
 
 DEFAULT = smec("smec default")
 DEFAULT_UNSUPERVISED = smec("smec default", supervised=False)
+PAPER = smec("smec paper", "paper")
+PAPER_UNSUPERVISED = smec("smec paper", "paper", supervised=False)
+PCA = Method("pca", supervised=False, learned=False)
 
 SUPERVISED = (
     DEFAULT,
-    smec("smec paper", "paper"),
+    PAPER,
+    PAPER.as_variant(NO_GATE, "smec paper, no gate"),
     Method("matryoshka-adaptor"),
     Method("search-adaptor"),
     Method("mrl"),
@@ -89,10 +141,11 @@ SUPERVISED = (
 
 UNSUPERVISED = (
     DEFAULT_UNSUPERVISED,
-    smec("smec paper", "paper", supervised=False),
+    PAPER_UNSUPERVISED,
+    PAPER_UNSUPERVISED.as_variant(NO_GATE, "smec paper, no gate"),
     Method("matryoshka-adaptor-unsupervised", supervised=False),
     Method("dive-unsupervised", supervised=False),
-    Method("pca", supervised=False, learned=False),
+    PCA,
     Method("pca-centred", supervised=False, learned=False),
     Method("pca-whitened", supervised=False, learned=False),
     Method("spectemp", supervised=False, learned=False),

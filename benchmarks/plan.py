@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SPLIT_BY = {
+    "scifact-mpnet": "document",
+    "cranfield-mpnet": "document",
+    "grocery-effnet": "product kind",
+}
+"""Reference datasets that are split again for reporting -> what a split keeps together."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -12,7 +19,11 @@ class Plan:
     Attributes
     ----------
     datasets : tuple of str
-        Reference datasets, by folder name.
+        Reference datasets with their official test splits, by folder name.
+    resplit : tuple of str
+        Those that are split again by document, into folds.
+    new : tuple of str
+        Datasets, or first folds, for experiments that score new documents alone.
     seeds : tuple of int
         Of whatever is learned.
     quick : bool
@@ -21,10 +32,24 @@ class Plan:
 
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
+    resplit: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     quick: bool = False
 
 
-WHOLE = Plan(("scifact-mpnet", "cranfield-mpnet", "medquad-minilm", "grocery-effnet"), (0, 1, 2, 3, 4))
+WHOLE = Plan(
+    datasets=(
+        "medquad-minilm",
+        "xquad-e5",
+        "manuals-ada002",
+        "scifact-mpnet",
+        "cranfield-mpnet",
+        "grocery-effnet",
+    ),
+    seeds=(0, 1, 2, 3, 4),
+    resplit=tuple(SPLIT_BY),
+    new=("medquad-minilm", "xquad-e5", "manuals-ada002", *(f"{name}@0" for name in SPLIT_BY)),
+)
 QUICK = Plan(("medquad",), (0,), quick=True)
 MULTIMODAL = "grocery-multimodal"
 """Made by ``multimodal_data.py``."""

@@ -6,7 +6,8 @@ import time
 from statistics import median
 from typing import Any
 
-from benchmarks.cells import Laboratory, per_query
+from benchmarks.cells import Laboratory
+from benchmarks.figures import per_query
 from benchmarks.markdown import points, table
 from benchmarks.methods import DEFAULT, Method
 from benchmarks.plan import Plan

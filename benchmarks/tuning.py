@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.cells import Cell, Laboratory, parted
+from benchmarks.cells import Cell, Laboratory
 from benchmarks.markdown import points, table
 from benchmarks.methods import Method
+from benchmarks.parts import parted
 from benchmarks.plan import Plan
 
 NAME = "tuning"

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.cells import Cell, Laboratory, full_size, limited, mean_over_seeds, parted
+from benchmarks.cells import Cell, Laboratory
+from benchmarks.figures import full_size, mean_over_seeds
 from benchmarks.methods import Method
+from benchmarks.parts import limited, parted
 
 from smec import demo, evaluate
 from smec.baselines import fit_baseline

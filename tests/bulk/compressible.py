@@ -23,7 +23,7 @@ def compressor() -> Compressor:
     rng = np.random.default_rng(7)
     square = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
     head = rng.normal(size=(4, 2)).astype(np.float32)
-    bias = rng.normal(size=8).astype(np.float32) / 4
+    bias = (rng.normal(size=8) / 4).astype(np.float32)
     return Compressor.assemble(
         [
             Block(square[:, :8], (8, 4), "pca-centred", bias=bias),

@@ -22,6 +22,11 @@ FULL_SCORES = {
     "grocery-effnet": 0.6021,
 }
 
+NO_GROUPS = {
+    **{"ndcg@10_new": None, "ci_new": None, "queries_new": 0},
+    **{"ndcg@10_seen": None, "ci_seen": None, "queries_seen": 0},
+}
+
 
 class Folded(Projection):
     """As a compressor whose gate gave size 1 to PCA."""
@@ -91,9 +96,9 @@ def test_among_more_equal_documents_than_are_retrieved_the_largest_ids_come_firs
 def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
     folded = Folded(np.eye(4, dtype=np.float32), (2, 1), "smec:out")
     record = json.loads(json.dumps(evaluate(labelled(), [folded]).to_json()))
-    assert list(record) == ["dataset", "split", "full", "results"]
-    assert (record["dataset"], record["split"]) == ("axes", "test")
-    scores = {"ndcg@10", "recall@100", "mrr@10", "map", "ci"}
+    assert list(record) == ["dataset", "split", "queries", "full", "results"]
+    assert (record["dataset"], record["split"], record["queries"]) == ("axes", "test", 2)
+    scores = {"ndcg@10", "recall@100", "mrr@10", "map", "ci", *NO_GROUPS}
     assert set(record["full"]) == scores
     two, one = record["results"]
     assert set(two) == scores | {"method", "dim", "p_vs_full", "codec", "bytes", "rescored", "fallback"}
@@ -101,6 +106,7 @@ def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
     assert (one["dim"], one["bytes"], one["fallback"]) == (1, 4, True)
     low, high = two["ci"]
     assert low <= two["ndcg@10"] <= high
+    assert NO_GROUPS.items() <= record["full"].items() and NO_GROUPS.items() <= two.items()
 
 
 def test_only_the_requested_sizes_are_scored() -> None:
@@ -130,7 +136,7 @@ def test_without_judgements_it_measures_how_many_neighbours_are_kept() -> None:
     everyone = neighbour_overlap(full, full, small, small, own_rows=np.arange(len(full)))
     assert part.metrics["overlap@10"] == pytest.approx(everyone.mean())
     record = json.loads(json.dumps(evaluation.to_json()))
-    assert record["full"] == {"overlap@10": 1.0, "ci": [1.0, 1.0]}
+    assert record["full"] == {"overlap@10": 1.0, "ci": [1.0, 1.0], **NO_GROUPS}
     assert record["results"][1]["overlap@10"] == part.metrics["overlap@10"]
     assert record["split"] is None
 

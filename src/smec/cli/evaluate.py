@@ -58,8 +58,11 @@ def evaluate(
     """Score compressors and baselines on a dataset folder, by exact search.
 
     Scores are means over the split's queries with a 95 % interval; change and p (paired
-    permutation test) are against the full vectors. Without any qrels: overlap@10, the share of the
-    10 nearest neighbours that is kept.
+    permutation test) are against the full vectors. Codecs other than float32 stand beside the
+    method's name. Where the dataset has train qrels, queries for new documents are scored first and
+    apart: none of their relevant documents is relevant to a train query. Queries for seen documents
+    are scored apart too: all of theirs are. Without any qrels: overlap@10, the share of the 10
+    nearest neighbours that is kept.
     """
     from smec.baselines import fit_baseline
     from smec.coded import coded
@@ -88,7 +91,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return
-    from smec.cli.tables import print_evaluation
+    from smec.cli.evaluation_tables import print_evaluation
 
     of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
     typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")

@@ -1,9 +1,9 @@
-"""Tables on stdout: what a gate measured, and what an evaluation found."""
+"""Tables on stdout, and what a gate measured."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,30 +11,32 @@ import typer
 if TYPE_CHECKING:
     from smec.artefact import Choice, CodedScore, Validation
     from smec.compressor import Compressor
-    from smec.evaluation.results import Evaluation, Result
 
 FLOAT_BYTES = 4
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe, where nothing may be cut."""
 
-SHORT = {"RR@10": "MRR@10"}
-SHOWN = ("nDCG@10", "overlap@10", "R@100", "RR@10")
-
 
 def print_table(header: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> None:
-    """Print groups of rows under a header; all columns but the first to the right."""
+    """Print groups of rows under a header; all columns but the first to the right.
+
+    On a terminal only the first column is folded, at spaces; the table may be wider than the terminal.
+    """
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
     for rows in groups:
         for row in rows:
             table.add_row(*row)
         table.add_section()
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    width = PLAIN_WIDTH
+    if sys.stdout.isatty():
+        needed = Console(width=PLAIN_WIDTH).measure(table).minimum
+        width = max(Console().width, needed)
     Console(width=width, markup=False, highlight=False).print(table)
 
 
@@ -120,49 +122,6 @@ def _print_table_of(validation: Validation, codec: str) -> None:
         for size in validation.sizes
     ]
     print_table(["dim", "bytes", "full", "smec [95 % CI]", "pca", "truncation", "ships"], [rows])
-
-
-def print_evaluation(evaluation: Evaluation, input_dim: int) -> None:
-    """Print the full vectors, then every method size by size."""
-    shown = [name for name in SHOWN if name in evaluation.full]
-    headline, rest = shown[0], shown[1:]
-    header = [
-        "method",
-        "dim",
-        "codec",
-        "bytes",
-        f"{headline} [95 % CI]",
-        "change",
-        *(SHORT.get(n, n) for n in rest),
-        "p",
-    ]
-    full = ["full", str(input_dim), "float32", str(FLOAT_BYTES * input_dim)]
-    full += [_with_interval(evaluation.full[headline], evaluation.full_ci), ""]
-    full += [f"{evaluation.full[name]:.4f}" for name in rest] + [""]
-    sizes = sorted({result.dim for result in evaluation.results}, reverse=True)
-    groups = [[_row(r, evaluation.full, shown) for r in evaluation.results if r.dim == dim] for dim in sizes]
-    print_table(header, [[full], *groups])
-
-
-def _row(result: Result, full: Mapping[str, float], shown: Sequence[str]) -> list[str]:
-    headline = shown[0]
-    value, reference = result.metrics[headline], full[headline]
-    return [
-        _named(result),
-        str(result.dim),
-        result.codec,
-        str(result.bytes),
-        _with_interval(value, result.ci),
-        f"{100 * (value / reference - 1):+.1f} %" if reference else "",
-        *(f"{result.metrics[name]:.4f}" for name in shown[1:]),
-        f"{result.p_vs_full:.4f}",
-    ]
-
-
-def _named(result: Result) -> str:
-    name = f"{result.method} (fallback)" if result.fallback else result.method
-    fine = result.rescored
-    return name if fine is None else f"{name}, {fine.oversample}x rescored by {fine.dim} {fine.codec}"
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:

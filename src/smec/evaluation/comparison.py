@@ -17,8 +17,9 @@ from smec.errors import ConfigError
 from smec.evaluation.intervals import bootstrap_interval, paired_p_value
 from smec.evaluation.metrics import Scorer
 from smec.evaluation.neighbours import overlap, without_own
+from smec.evaluation.novelty import BoolArray, NewAndSeen, groups_of, why_not_told_apart
 from smec.evaluation.rescoring import Rescored
-from smec.evaluation.results import RETRIEVAL, Evaluation, Rescoring, Result
+from smec.evaluation.results import RETRIEVAL, Evaluation, GroupScore, Rescoring, Result
 from smec.evaluation.search import search_blocks, trec_tie_order
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
 
@@ -45,6 +46,8 @@ def evaluate(
     """Score encoders at each size beside the full vectors, by exact search over the corpus.
 
     With judgements: nDCG@10, R@100, RR@10 and AP of the split's queries, 1,000 documents deep.
+    With train judgements too: nDCG@10 also apart for the queries for new documents and for seen ones,
+    see `smec.evaluation.new_and_seen`.
     Without any: overlap@10, the share of the 10 nearest neighbours of up to 1,000 sampled
     corpus rows that is kept.
 
@@ -68,7 +71,7 @@ def evaluate(
         An encoder takes embeddings of another width than the dataset's, or does not serve a
         size of ``dims``.
     DataError
-        The split has no usable judgements.
+        The split has no usable judgements, or a grade of the train split is no whole number from 0 up.
     MissingExtraError
         ir-measures or scipy is not installed.
     """
@@ -81,6 +84,7 @@ def evaluate(
         results.append(_result(encoder, dim, task, full, seed))
         if progress is not None:
             progress(len(results), len(pairs))
+    new, seen = _by_group(full[task.headline], task.groups, seed)
     return Evaluation(
         dataset=dataset.name,
         split=split if dataset.qrels else None,
@@ -89,6 +93,10 @@ def evaluate(
         full_ci=bootstrap_interval(full[task.headline], seed=seed),
         full_per_query=full[task.headline],
         results=tuple(results),
+        full_new=new,
+        full_seen=seen,
+        groups=task.groups,
+        not_told_apart=why_not_told_apart(dataset.qrels, split),
     )
 
 
@@ -115,6 +123,9 @@ class _Task:
     search: _Search
     score: Callable[[IntArray, Float32Array], PerQuery]
     headline: str
+    groups: NewAndSeen | None = None
+    """Queries that are scored apart."""
+
     wanted: int = NEIGHBOURS
     """Results that the headline metric looks at."""
 
@@ -129,7 +140,8 @@ class _Task:
 def _retrieval(dataset: Dataset, split: str) -> _Task:
     judged, corpus = dataset.judged(split), dataset.corpus
     search = _Search(corpus.vectors, judged.vectors, DEPTH, trec_tie_order(corpus.ids))
-    return _Task(search, Scorer(judged, corpus.ids, tuple(RETRIEVAL)), headline="nDCG@10")
+    score = Scorer(judged, corpus.ids, tuple(RETRIEVAL))
+    return _Task(search, score, headline="nDCG@10", groups=groups_of(dataset, split, judged))
 
 
 def _agreement(dataset: Dataset, seed: int) -> _Task:
@@ -164,6 +176,7 @@ def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) 
     encode, encode_queries = partial(encoder.encode, dim=dim), partial(encoder.encode_queries, dim=dim)
     values = task.measure(encode, encode_queries, rescored)
     headline = values[task.headline]
+    new, seen = _by_group(headline, task.groups, seed)
     stored = rescored.coarse if rescored is not None else encoder
     codec = stored.codecs[dim] if isinstance(stored, Coded) else None
     return Result(
@@ -177,12 +190,30 @@ def _result(encoder: Encoder, dim: int, task: _Task, full: PerQuery, seed: int) 
         rescored=None if rescored is None else _stage(rescored),
         fallback=dim in getattr(encoder, "fallbacks", {}),
         per_query=headline,
+        new=new,
+        seen=seen,
     )
 
 
 def _stage(rescored: Rescored) -> Rescoring:
     codec = rescored.fine.codecs[rescored.dim].name
     return Rescoring(rescored.dim, codec, rescored.code_bytes, rescored.oversample)
+
+
+def _by_group(
+    values: NDArray[np.float64], groups: NewAndSeen | None, seed: int
+) -> tuple[GroupScore | None, GroupScore | None]:
+    """Scores on the new and on the seen queries, where there are any."""
+    if groups is None:
+        return None, None
+    return _group_score(values, groups.new, seed), _group_score(values, groups.seen, seed)
+
+
+def _group_score(values: NDArray[np.float64], members: BoolArray, seed: int) -> GroupScore | None:
+    chosen = values[members]
+    if not len(chosen):
+        return None
+    return GroupScore(len(chosen), float(chosen.mean()), bootstrap_interval(chosen, seed=seed))
 
 
 def _means(values: PerQuery) -> dict[str, float]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.evaluation.novelty import NewAndSeen
+
 RETRIEVAL = {"nDCG@10": "ndcg@10", "R@100": "recall@100", "RR@10": "mrr@10", "AP": "map"}
 """Measures of an evaluation with judgements -> their keys in JSON; the first one is the headline."""
 
@@ -37,6 +39,24 @@ class Rescoring:
     oversample: int
 
 
+@dataclass(frozen=True)
+class GroupScore:
+    """Headline metric of one method on a group of the queries.
+
+    Parameters
+    ----------
+    queries : int
+        Number of queries in the group, at least 1.
+    mean : float
+    ci : tuple of two float
+        95 % bootstrap interval of the mean.
+    """
+
+    queries: int
+    mean: float
+    ci: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """One method at one size.
@@ -63,6 +83,11 @@ class Result:
         The compressor's gate gave this size to a baseline.
     per_query : ndarray of shape (q,), float64
         The headline metric of each query.
+    new : GroupScore or None
+        Score on queries for documents that are not relevant to any train query; None where there
+        are no such queries or they cannot be told apart.
+    seen : GroupScore or None
+        Score on queries for documents that all are relevant to train queries; None likewise.
     """
 
     method: str
@@ -75,6 +100,8 @@ class Result:
     rescored: Rescoring | None
     fallback: bool
     per_query: NDArray[np.float64] = field(repr=False)
+    new: GroupScore | None = None
+    seen: GroupScore | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the entry of this result in `Evaluation.to_json`."""
@@ -82,6 +109,8 @@ class Result:
             "method": self.method,
             "dim": self.dim,
             **_scores(self.metrics, self.ci),
+            **_group("new", self.new),
+            **_group("seen", self.seen),
             "p_vs_full": self.p_vs_full,
             "codec": self.codec,
             "bytes": self.bytes,
@@ -109,6 +138,13 @@ class Evaluation:
         Their headline metric of each query.
     results : tuple of Result
         Encoder by encoder, in the order of the dims.
+    full_new, full_seen : GroupScore or None
+        Scores of the full vectors on queries for new documents and on queries for seen ones, as in
+        `Result`.
+    groups : NewAndSeen or None
+        Which queries these are; None where new and seen documents cannot be told apart.
+    not_told_apart : str or None
+        The reason for that, as a sentence without its full stop.
     """
 
     dataset: str
@@ -118,16 +154,44 @@ class Evaluation:
     full_ci: tuple[float, float]
     full_per_query: NDArray[np.float64] = field(repr=False)
     results: tuple[Result, ...]
+    full_new: GroupScore | None = None
+    full_seen: GroupScore | None = None
+    groups: NewAndSeen | None = None
+    not_told_apart: str | None = None
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """What could not be measured on new and on seen documents, in sentences without full stops."""
+        if self.not_told_apart is not None:
+            return (self.not_told_apart,)
+        return tuple(
+            f"no query asks for {name} documents only: the score on them could not be measured"
+            for name, score in (("new", self.full_new), ("seen", self.full_seen))
+            if score is None
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return the evaluation as `json.dumps` takes it."""
         return {
             "dataset": self.dataset,
             "split": self.split,
-            "full": _scores(self.full, self.full_ci),
+            "queries": self.queries,
+            "full": {
+                **_scores(self.full, self.full_ci),
+                **_group("new", self.full_new),
+                **_group("seen", self.full_seen),
+            },
             "results": [result.to_json() for result in self.results],
         }
 
 
 def _scores(metrics: Mapping[str, float], ci: tuple[float, float]) -> dict[str, object]:
     return {**{_KEYS[name]: value for name, value in metrics.items()}, "ci": list(ci)}
+
+
+def _group(name: str, group: GroupScore | None) -> dict[str, object]:
+    return {
+        f"ndcg@10_{name}": None if group is None else group.mean,
+        f"ci_{name}": None if group is None else list(group.ci),
+        f"queries_{name}": 0 if group is None else group.queries,
+    }

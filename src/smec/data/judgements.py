@@ -44,13 +44,15 @@ def read_judgements(dataset: Dataset | str | os.PathLike[str], split: str) -> Ju
         No queries, no such split, a grade that is no whole number from 0 up, a judged query without a
         vector, or no document graded above 0.
     """
-    queries, qrels, name, file = (
-        (dataset.queries, dataset.qrels.get(split), dataset.name, None)
-        if isinstance(dataset, Dataset)
-        else _read(Path(dataset), split)
-    )
-    if qrels is None:
-        raise DataError(f"{name}: has no qrels for split {split!r}; write qrels/{split}.tsv")
+    files: dict[str, Path] = {}
+    if isinstance(dataset, Dataset):
+        queries, splits, name = dataset.queries, dataset.qrels, dataset.name
+    else:
+        queries, splits, name, files = _read(Path(dataset), split)
+    if split not in splits:
+        known = ", ".join({**splits, **files}) or "none"
+        raise DataError(f"{name}: has no qrels for split {split!r}; its splits: {known}")
+    qrels, file = splits[split], files.get(split)
     if queries is None:
         raise DataError(f"{name}: split {split!r} judges queries, but their vectors are missing")
     where = name if file is None else str(file)
@@ -66,15 +68,12 @@ def read_judgements(dataset: Dataset | str | os.PathLike[str], split: str) -> Ju
     return Judgements(queries, relevant)
 
 
-def _read(folder: Path, split: str) -> tuple[Embeddings | None, Qrels | None, str, Path | None]:
+def _read(folder: Path, split: str) -> tuple[Embeddings | None, dict[str, Qrels], str, dict[str, Path]]:
+    """Queries, the qrels of the split if there are any, the folder's name, and the file of every split."""
     check_folder(folder)
-    queries, file = find_queries(folder), find_qrels(folder).get(split)
-    return (
-        None if queries is None else read_vectors(queries),
-        None if file is None else read_qrels(file),
-        str(folder),
-        file,
-    )
+    queries, files = find_queries(folder), find_qrels(folder)
+    qrels: dict[str, Qrels] = {split: read_qrels(files[split])} if split in files else {}
+    return None if queries is None else read_vectors(queries), qrels, str(folder), files
 
 
 def _check_queries(qrels: Qrels, queries: Embeddings, where: str, file: Path | None) -> None:

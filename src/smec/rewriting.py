@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,25 +13,31 @@ from smec.artefact import tensors_hash
 from smec.codecs import Codec, Codes
 from smec.compressor import Compressor
 from smec.data.chosen_rows import read_rows
+from smec.data.embeddings import Embeddings
 from smec.data.folder import check_folder, find_corpus
 from smec.errors import OutputError
 from smec.feedback import Feedback, FeedbackStamp
 
+Present = Callable[[frozenset[str]], Iterable[str]]
+"""Tells which of these ids an output holds."""
+
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Codes to write, and what the output's stamp says meanwhile and afterwards.
+    """Codes to write into an output, and what its stamp says meanwhile and afterwards.
 
     Parameters
     ----------
     ids : sequence of n str
-        Documents to rewrite, those that feedback moves first.
+        Documents of the output, those that feedback moves first.
     codes : ndarray of shape (n, w)
         Their new codes.
     moved : int
         Documents that feedback moves; those after them go back to where they were without feedback.
     judged : int
         Documents that the feedback judges.
+    lacking : int
+        Judged documents of the output whose full vectors are not at hand, so that they stay as they are.
     pending, stamp : FeedbackStamp
         ``pending`` names all that may be moved by the old feedback or the new.
     """
@@ -40,6 +46,7 @@ class Rewrite:
     codes: Codes
     moved: int
     judged: int
+    lacking: int
     pending: FeedbackStamp
     stamp: FeedbackStamp
 
@@ -48,8 +55,12 @@ class Rewrite:
         """The row of every document in ``codes``."""
         return {id_: row for row, id_ in enumerate(self.ids)}
 
+    def done(self, output: str) -> Rewritten:
+        """What is reported once all is written."""
+        return Rewritten(output, self.judged, self.moved, self.lacking, len(self.ids) - self.moved)
 
-@dataclass
+
+@dataclass(frozen=True)
 class Rewritten:
     """What `smec feedback` has done to an output.
 
@@ -58,29 +69,28 @@ class Rewritten:
     output : str
     judged : int
         Documents that the feedback judges.
-    with_vectors : int
-        Those of them whose full vectors the dataset has.
     moved : int
         Those of them that are in the output, and are moved now.
+    lacking : int
+        Those of them that are in the output, but stay as they are: their full vectors are not at hand.
     restored : int
         Documents that earlier feedback had moved, and that are back where they were without it.
     """
 
     output: str
     judged: int
-    with_vectors: int
-    moved: int = 0
-    restored: int = 0
-
-    def count(self, rewrite: Rewrite, ids: Sequence[str]) -> None:
-        """Count documents that were rewritten."""
-        moved = sum(rewrite.rows[id_] < rewrite.moved for id_ in ids)
-        self.moved += moved
-        self.restored += len(ids) - moved
+    moved: int
+    lacking: int
+    restored: int
 
 
 def prepare_rewrite(
-    compressor: Compressor, codec: Codec, feedback: Feedback, dataset: Path, before: FeedbackStamp | None
+    compressor: Compressor,
+    codec: Codec,
+    feedback: Feedback,
+    dataset: Path,
+    before: FeedbackStamp | None,
+    present: Present,
 ) -> Rewrite:
     """Make the new codes from the full vectors in a dataset folder's corpus, of which no others are kept.
 
@@ -93,39 +103,53 @@ def prepare_rewrite(
     dataset : Path
     before : FeedbackStamp or None
         The feedback in the output so far.
+    present : callable
+        Tells which documents the output holds.
 
     Raises
     ------
     DataError
-        The folder has no corpus, or one without any of these documents, or one of their rows cannot be used.
+        The folder has no corpus, or one of the rows cannot be used.
     """
     check_folder(dataset)
-    earlier = frozenset(before.judged if before else ()) - frozenset(feedback.ids)
-    found = read_rows(find_corpus(dataset), earlier.union(feedback.ids))
-    judged = feedback.judged(found.ids)
-    others = np.setdiff1d(np.arange(len(found)), judged)
-    ids = [found.ids[row] for row in (*judged, *others)]
-    # Apart, so that a second run, which has none to restore, multiplies the same rows as the first.
-    small = [
-        compressor.encode(
-            found.vectors[rows], codec.dim, ids=[found.ids[row] for row in rows], feedback=feedback
-        )
-        for rows in (judged, others)
-        if len(rows)
-    ]
-    lost = earlier.difference(found.ids)
+    earlier = frozenset(before.judged if before else ()).difference(feedback.ids)
+    wanted = frozenset(present(earlier.union(feedback.ids)))
+    found = read_rows(find_corpus(dataset), wanted)
+    ids = [] if found is None else found.ids
+    moved = [row for row, id_ in enumerate(ids) if id_ in feedback.rows]
+    others = [row for row, id_ in enumerate(ids) if id_ not in feedback.rows]
+    small = (
+        [] if found is None else [_encoded(compressor, codec, feedback, found, r) for r in (moved, others)]
+    )
+    lost = wanted.difference(ids)
     return Rewrite(
-        ids=ids,
-        codes=codec.encode(np.concatenate(small)),
-        moved=len(judged),
+        ids=[ids[row] for row in (*moved, *others)],
+        codes=np.concatenate([part for part in small if len(part)]) if ids else _no_codes(codec),
+        moved=len(moved),
         judged=len(feedback),
-        pending=_stamp(feedback, [*feedback.ids, *earlier], None),
-        stamp=_stamp(feedback, [*feedback.ids, *lost], feedback.fingerprint),
+        lacking=len(lost - earlier),
+        pending=_stamp(feedback, earlier, None),
+        stamp=_stamp(feedback, lost & earlier, feedback.fingerprint),
     )
 
 
-def _stamp(feedback: Feedback, judged: Sequence[str], fingerprint: str | None) -> FeedbackStamp:
-    return FeedbackStamp(fingerprint=fingerprint, weight=feedback.weight, judged=tuple(sorted(judged)))
+def _encoded(
+    compressor: Compressor, codec: Codec, feedback: Feedback, found: Embeddings, rows: Sequence[int]
+) -> Codes:
+    """Codes of some rows. Moved rows come apart, so that every run multiplies the same rows together."""
+    if not rows:
+        return _no_codes(codec)
+    ids = [found.ids[row] for row in rows]
+    return codec.encode(compressor.encode(found.vectors[rows], codec.dim, ids=ids, feedback=feedback))
+
+
+def _no_codes(codec: Codec) -> Codes:
+    return np.empty((0, codec.code_bytes), dtype=np.uint8)
+
+
+def _stamp(feedback: Feedback, others: Collection[str], fingerprint: str | None) -> FeedbackStamp:
+    judged = tuple(sorted({*feedback.ids, *others}))
+    return FeedbackStamp(fingerprint=fingerprint, weight=feedback.weight, judged=judged)
 
 
 def stored_codec(

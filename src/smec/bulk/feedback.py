@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,10 @@ def _update_file(compressor: Compressor, feedback: Feedback, dataset: Path, outp
     kept = stored.note.get("feedback")
     before = None if kept is None else FeedbackStamp.model_validate(kept)
     codec = _codec(compressor, stored.note, output)
-    rewrite = prepare_rewrite(compressor, codec, feedback, dataset, before)
-    done = Rewritten(str(output), rewrite.judged, rewrite.moved)
+    rewrite = prepare_rewrite(compressor, codec, feedback, dataset, before, stored.present)
     note = json.dumps({**stored.note, "feedback": rewrite.stamp.model_dump()}).encode()
-    schema = stored.schema.with_metadata({**stored.schema.metadata, METADATA_KEY: note})
-    _write(stored, schema, rewrite, done)
-    return done
+    _write(stored, stored.schema.with_metadata({**stored.schema.metadata, METADATA_KEY: note}), rewrite)
+    return rewrite.done(str(output))
 
 
 def _update_shards(compressor: Compressor, feedback: Feedback, dataset: Path, folder: Path) -> Rewritten:
@@ -81,40 +79,53 @@ def _update_shards(compressor: Compressor, feedback: Feedback, dataset: Path, fo
         before = read_manifest(folder)
         if before.state != "complete":
             raise OutputError(f"{folder}: shards are missing; finish it with `smec compress --resume` first")
+        files = [open_stored(folder / before.pieces[shard.number].file) for shard in before.shards]
+
+        def present(among: frozenset[str]) -> list[str]:
+            return [id_ for file in files for id_ in file.present(among)]
+
         codec = _codec(compressor, before.model_dump(), folder)
-        rewrite = prepare_rewrite(compressor, codec, feedback, dataset, before.feedback)
-        done = Rewritten(str(folder), rewrite.judged, rewrite.moved)
+        rewrite = prepare_rewrite(compressor, codec, feedback, dataset, before.feedback, present)
+        held = [file.present(rewrite.rows) for file in files]
+        _check_whole(folder, before, [shard for shard, ids in zip(before.shards, held, strict=True) if ids])
         # First, so that a run after one that was killed knows all that may be moved.
         write_record(folder / MANIFEST_FILE, before.model_copy(update={"feedback": rewrite.pending}))
-        shards = tuple(_update_shard(folder, before, shard, rewrite, done) for shard in before.shards)
+        each = zip(before.shards, files, held, strict=True)
+        shards = tuple(_update_shard(shard, file, ids, rewrite) for shard, file, ids in each)
         complete = before.model_copy(update={"feedback": rewrite.stamp, "shards": shards})
         write_record(folder / MANIFEST_FILE, complete)
-    return done
+    return rewrite.done(str(folder))
 
 
-def _update_shard(folder: Path, manifest: Manifest, shard: Shard, rewrite: Rewrite, done: Rewritten) -> Shard:
-    file = folder / manifest.pieces[shard.number].file
-    stored = open_stored(file)
-    if not any(id_ in rewrite.rows for columns, _ in stored.read() for id_ in stored.ids(columns)):
+def _check_whole(folder: Path, manifest: Manifest, shards: Sequence[Shard]) -> None:
+    """Raise DataError where a shard is not as the manifest says, unless a run was killed that wrote some."""
+    if manifest.feedback is not None and manifest.feedback.fingerprint is None:
+        return
+    for shard in shards:
+        file = folder / manifest.pieces[shard.number].file
+        if file_sha256(file) != shard.sha256:
+            raise DataError(f"{file}: is damaged; make it again with `smec compress --resume`")
+
+
+def _update_shard(shard: Shard, file: StoredFile, held: Sequence[str], rewrite: Rewrite) -> Shard:
+    """Write a shard again if it holds documents to rewrite, and return its new record."""
+    if not held:
         return shard.model_copy(update={"moved": 0})
-    finished = manifest.feedback is None or manifest.feedback.fingerprint is not None
-    if finished and file_sha256(file) != shard.sha256:
-        raise DataError(f"{file}: is damaged; make it again with `smec compress --resume`")
-    before = done.moved
-    _write(stored, stored.schema, rewrite, done)
-    update = {"bytes": file.stat().st_size, "sha256": file_sha256(file), "moved": done.moved - before}
-    return shard.model_copy(update=update)
+    _write(file, file.schema, rewrite)
+    moved = sum(rewrite.rows[id_] < rewrite.moved for id_ in held)
+    size, digest = file.path.stat().st_size, file_sha256(file.path)
+    return shard.model_copy(update={"bytes": size, "sha256": digest, "moved": moved})
 
 
-def _write(stored: StoredFile, schema: pa.Schema, rewrite: Rewrite, done: Rewritten) -> None:
+def _write(stored: StoredFile, schema: pa.Schema, rewrite: Rewrite) -> None:
     """Replace a file by itself with other codes in the rows to rewrite."""
     writing = FORMATS[stored.path.suffix].writing
     with writing(stored.path, stored.source(), schema, force=True) as write:
         for columns, codes in stored.read():
             ids = stored.ids(columns)
             rows = [row for row, id_ in enumerate(ids) if id_ in rewrite.rows]
-            codes[rows] = rewrite.codes[[rewrite.rows[ids[row]] for row in rows]]
-            done.count(rewrite, [ids[row] for row in rows])
+            if rows:
+                codes[rows] = rewrite.codes[[rewrite.rows[ids[row]] for row in rows]]
             write(columns, codes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class StoredFile:
         What its metadata tells of the compressor.
     read : callable
         Gives the batches from the start.
+    read_ids : callable
+        Gives the column of ids alone, in pieces.
     """
 
     path: Path
@@ -47,6 +49,12 @@ class StoredFile:
     schema: pa.Schema
     note: dict[str, Any]
     read: Callable[[], Iterator[Batch]]
+    read_ids: Callable[[], Iterator[pa.Array]]
+
+    def present(self, among: Collection[str]) -> list[str]:
+        """Those of the ids that the file holds."""
+        columns = (string_column(column, str(self.path), "id") for column in self.read_ids())
+        return [id_ for column in columns for id_ in column if id_ in among]
 
     def ids(self, columns: Sequence[pa.Array]) -> list[str]:
         """Ids of the rows of a batch."""
@@ -83,26 +91,34 @@ def _parquet(path: Path) -> StoredFile:
                 for batch in file.read_row_group(group).combine_chunks().to_batches():
                     yield batch.columns, _codes(batch, path)
 
-    return StoredFile(path, rows, schema, _note(schema, path), read)
+    def read_ids() -> Iterator[pa.Array]:
+        with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["id"]):
+                yield batch.column(0)
+
+    return StoredFile(path, rows, schema, _note(schema, path), read, read_ids)
 
 
 def _arrow(path: Path) -> StoredFile:
     with pa.memory_map(str(path)) as bytes_:
-        opened = pa.ipc.open_file(bytes_)
-        schema, rows = (
-            opened.schema,
-            sum(opened.get_batch(n).num_rows for n in range(opened.num_record_batches)),
-        )
+        schema = pa.ipc.open_file(bytes_).schema
 
-    def read() -> Iterator[Batch]:
+    def batches() -> Iterator[pa.RecordBatch]:
         with reading(path, "Arrow IPC", pa.ArrowException), pa.memory_map(str(path)) as bytes_:
             file = pa.ipc.open_file(bytes_)
             for number in range(file.num_record_batches):
                 batch = file.get_batch(number)
                 batch.validate(full=True)  # mapped bytes are used as they are: a damaged offset would crash
-                yield batch.columns, _codes(batch, path)
+                yield batch
 
-    return StoredFile(path, rows, schema, _note(schema, path), read)
+    def read() -> Iterator[Batch]:
+        return ((batch.columns, _codes(batch, path)) for batch in batches())
+
+    def read_ids() -> Iterator[pa.Array]:
+        return (batch.column("id") for batch in batches())
+
+    rows = sum(batch.num_rows for batch in batches())
+    return StoredFile(path, rows, schema, _note(schema, path), read, read_ids)
 
 
 def _npy(path: Path) -> StoredFile:
@@ -120,10 +136,12 @@ def _npy(path: Path) -> StoredFile:
     schema = SCHEMA.set(1, pa.field("vector" if note["codec"] in FREE else CODE, kind))
 
     def read() -> Iterator[Batch]:
-        for block in npy_source(path).blocks:
-            yield block.columns, np.array(block.vectors)
+        return ((block.columns, np.array(block.vectors)) for block in npy_source(path).blocks)
 
-    return StoredFile(path, len(codes), schema.with_metadata({METADATA_KEY: text}), note, read)
+    def read_ids() -> Iterator[pa.Array]:
+        return (block.columns[0] for block in npy_source(path).blocks)
+
+    return StoredFile(path, len(codes), schema.with_metadata({METADATA_KEY: text}), note, read, read_ids)
 
 
 def _note(schema: pa.Schema, path: Path) -> dict[str, Any]:

@@ -52,13 +52,14 @@ def feedback(
 
 
 def _summary(done: Rewritten) -> str:
-    lacking = done.judged - done.with_vectors
     lines = [
         f"{done.output}: {done.moved:,} of {done.judged:,} judged documents were in it and have moved",
         f"{done.restored:,} documents that nobody judges any more are back where they were",
     ]
-    if lacking:
-        lines.append(f"{lacking:,} judged documents are not in the dataset's corpus, and stay as they were")
+    if done.lacking:
+        lines.append(
+            f"{done.lacking:,} judged documents stay as they were: DATASET's corpus does not have them"
+        )
     return "\n".join(lines)
 
 

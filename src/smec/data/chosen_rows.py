@@ -11,12 +11,11 @@ from smec.data.blocks import Source, alike
 from smec.data.columns import string_column
 from smec.data.embeddings import Embeddings
 from smec.data.readers import STREAMED, read_vectors, streamed
-from smec.errors import DataError
 from smec.vectors import FloatArray
 
 
-def read_rows(path: Path, ids: Collection[str]) -> Embeddings:
-    """Read the rows of these ids, as far as the file has them, in its order.
+def read_rows(path: Path, ids: Collection[str]) -> Embeddings | None:
+    """Read the rows of these ids, as far as the file has them, in its order; None where it has none.
 
     Memory is that of these rows; ``.npz`` and ``.jsonl`` are opened whole, as memory maps.
 
@@ -29,15 +28,13 @@ def read_rows(path: Path, ids: Collection[str]) -> Embeddings:
     Raises
     ------
     DataError
-        The file cannot be used, it has no ids or none of these, or one of these rows cannot be used.
+        The file cannot be used, it has no ids, or one of these rows cannot be used.
     """
     wanted = frozenset(ids)
     suffix = ".parquet" if path.is_dir() else path.suffix
     source = streamed(suffix).source(path) if suffix in STREAMED else None
     names, vectors = _of_file(path, wanted) if source is None or not source.has_ids else _of(source, wanted)
-    if not names:
-        raise DataError(f"{path}: has none of the {len(wanted)} documents that are asked for; are ids alike?")
-    return Embeddings(names, vectors, name=str(path))
+    return Embeddings(names, vectors, name=str(path)) if names else None
 
 
 def _of_file(path: Path, wanted: Collection[str]) -> tuple[list[str], FloatArray]:

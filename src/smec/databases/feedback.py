@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pyarrow as pa
 from smec.compressor import Compressor
 from smec.databases import open_collection
 from smec.databases.address import parse_target
-from smec.databases.collection import PAGE_ROWS, Collection, Id, Shape, Stamp
+from smec.databases.collection import PAGE_ROWS, Collection, Id, Shape
 from smec.errors import DataError, OutputError
 from smec.feedback import Feedback
-from smec.rewriting import Rewrite, Rewritten, prepare_rewrite, stored_codec
+from smec.rewriting import Rewritten, prepare_rewrite, stored_codec
 from smec.vectors import row_blocks
 
 
@@ -61,29 +62,30 @@ def update_collection(compressor: Compressor, feedback: Feedback, dataset: Path,
             codec=stamp.codec,
             calibration=stamp.calibration,
         )
-        rewrite = prepare_rewrite(compressor, codec, feedback, dataset, stamp.feedback)
-        return _written(collection, shape, stamp, rewrite)
+
+        def present(among: frozenset[str]) -> list[str]:
+            return _present(collection, shape, sorted(among))
+
+        rewrite = prepare_rewrite(compressor, codec, feedback, dataset, stamp.feedback, present)
+        collection.restamp(stamp.model_copy(update={"feedback": rewrite.pending}))
+        for block in row_blocks(len(rewrite.ids), PAGE_ROWS):
+            collection.replace(_native(rewrite.ids[block], shape), rewrite.codes[block])
+        collection.build_index()
+        collection.restamp(stamp.model_copy(update={"feedback": rewrite.stamp}))
+        return rewrite.done(collection.name)
 
 
-def _written(collection: Collection, shape: Shape, stamp: Stamp, rewrite: Rewrite) -> Rewritten:
-    done = Rewritten(collection.name, rewrite.judged, rewrite.moved)
-    collection.restamp(stamp.model_copy(update={"feedback": rewrite.pending}))
-    for block in row_blocks(len(rewrite.ids), PAGE_ROWS):
-        ids = _native(rewrite.ids[block], shape)
-        there = (
-            [id_ for id_, known in zip(ids, collection.existing(ids), strict=True) if known] if ids else []
-        )
-        if there:
-            names = [str(id_) for id_ in there]
-            collection.replace(there, rewrite.codes[[rewrite.rows[name] for name in names]])
-            done.count(rewrite, names)
-    collection.build_index()
-    collection.restamp(stamp.model_copy(update={"feedback": rewrite.stamp}))
-    return done
+def _present(collection: Collection, shape: Shape, among: Sequence[str]) -> list[str]:
+    """Those of the ids that the collection holds."""
+    found: list[str] = []
+    for block in row_blocks(len(among), PAGE_ROWS):
+        if ids := _native(among[block], shape):
+            found += [str(id_) for id_, there in zip(ids, collection.existing(ids), strict=True) if there]
+    return found
 
 
 def _native(ids: Sequence[str], shape: Shape) -> list[Id]:
     """Ids as the collection has them; where they are whole numbers, others cannot be in it."""
     if not pa.types.is_integer(shape.id.type):
         return list(ids)
-    return [int(id_) for id_ in ids if str(id_).removeprefix("-").isdecimal()]
+    return [int(id_) for id_ in ids if re.fullmatch(r"0|-?[1-9]\d{0,17}", id_, re.ASCII)]

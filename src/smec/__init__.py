@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smec.data import Dataset, Embeddings
     from smec.errors import SmecError
     from smec.evaluation.comparison import evaluate
+    from smec.feedback import Feedback
     from smec.method.extension import extend
     from smec.method.trainer import train
     from smec.verification import verify
@@ -26,6 +27,7 @@ _HOMES = {
     "Compressor": "smec.compressor",
     "Dataset": "smec.data",
     "Embeddings": "smec.data",
+    "Feedback": "smec.feedback",
     "SmecError": "smec.errors",
     "TrainConfig": "smec.config",
     "compress": "smec.bulk.compress",
@@ -39,6 +41,7 @@ __all__ = [
     "Compressor",
     "Dataset",
     "Embeddings",
+    "Feedback",
     "SmecError",
     "TrainConfig",
     "compress",

@@ -132,6 +132,24 @@ class Choice(_Record):
     """By bytes, ascending."""
 
 
+class FeedbackRecord(_Record):
+    """How far feedback moves documents, and what that did to held-out train queries (means over the sizes).
+
+    Queries are "seen" if their relevant documents were judged by other train queries, else "new".
+    Figures that could not be measured are None.
+    """
+
+    weight: float
+    """One of .5, 1 and 2; see `smec.feedback`."""
+    metric: Literal["ndcg@10"] = "ndcg@10"
+    queries_seen: int = 0
+    seen_before: float | None = None
+    seen_after: float | None = None
+    queries_new: int = 0
+    new_before: float | None = None
+    new_after: float | None = None
+
+
 class Manifest(_Record):
     """Everything in ``config.json``; enough to load, to check and to tell where it came from."""
 
@@ -159,6 +177,8 @@ class Manifest(_Record):
     """Name and sha256 fingerprints of corpus, queries and qrels."""
     validation: Validation | None = None
     choice: Choice | None = None
+    feedback: FeedbackRecord | None = None
+    """None in an older artefact, and where training had no judgements to choose from."""
     libraries: dict[str, str]
     tensors_sha256: str
 

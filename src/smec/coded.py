@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from smec.codecs import Codec, code_bytes, fit_codec, packs, sampled
 from smec.compressor import Compressor
 from smec.encoder import Encoder, served
+from smec.feedback import Feedback
 from smec.vectors import Float32Array, FloatArray
+from smec.with_feedback import WithFeedback
 
 
 class Coded:
@@ -32,6 +34,12 @@ class Coded:
         """Sizes that the gate gave to a baseline, with its name."""
         given: Mapping[int, str] = getattr(self.encoder, "fallbacks", {})
         return {dim: name for dim, name in given.items() if dim in self.codecs}
+
+    @property
+    def feedback(self) -> Feedback | None:
+        """What moves documents before they are encoded, if anything does."""
+        moving: Feedback | None = getattr(self.encoder, "feedback", None)
+        return moving
 
     def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
         """What the documents' codes stand for, shape (n, dim), float32; not of unit length.
@@ -80,8 +88,9 @@ def coded(
     sizes = [dim for dim in dims or encoder.dims if packs(name, dim)]
     if not sizes:
         code_bytes(name, (dims or encoder.dims)[0])  # says why
-    if isinstance(encoder, Compressor):
-        known = [dim for dim in sizes if name in encoder.codecs[served(dim, encoder.dims, encoder.name)]]
-        return Coded(encoder, {dim: encoder.codec(name, dim) for dim in known or sizes})
+    calibrated = encoder.encoder if isinstance(encoder, WithFeedback) else encoder
+    if isinstance(calibrated, Compressor):
+        known = [dim for dim in sizes if name in calibrated.codecs[served(dim, encoder.dims, encoder.name)]]
+        return Coded(encoder, {dim: calibrated.codec(name, dim) for dim in known or sizes})
     sample = sampled(vectors, seed)
     return Coded(encoder, {dim: fit_codec(name, encoder.encode(sample, dim), seed) for dim in sizes})

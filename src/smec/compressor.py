@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from typing_extensions import Self
 
+    from smec.feedback import Feedback
+
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
 MEAN = "corpus.mean"
@@ -121,7 +123,14 @@ class Compressor(OnHub):
         """The block that serves ``dim``."""
         return self._blocks[dim]
 
-    def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+    def encode(
+        self,
+        vectors: FloatArray,
+        dim: int | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        feedback: Feedback | None = None,
+    ) -> Float32Array:
         """Compress embeddings: one matrix product and L2 normalisation.
 
         Parameters
@@ -130,6 +139,10 @@ class Compressor(OnHub):
             float16, float32 or float64; their length does not matter.
         dim : int, optional
             One of ``dims``; the largest by default.
+        ids : sequence of n str, optional
+            Ids of the documents; needed with ``feedback`` and not used without.
+        feedback : Feedback, optional
+            Moves the judged documents first; the others come out bit for bit as without it.
 
         Returns
         -------
@@ -139,13 +152,17 @@ class Compressor(OnHub):
         Raises
         ------
         ConfigError
-            ``dim`` is not served.
+            ``dim`` is not served, or there is feedback but no ids.
         DataError
-            Another width than D, or a row with NaN, Inf or only zeros.
+            Another width than D, another number of ids, or a row with NaN, Inf or only zeros.
         """
         width = served(dim, self.dims, self.name)
         single = np.ndim(vectors) == 1
         rows = check_table(np.atleast_2d(vectors), "encode", dim=self.input_dim)
+        if feedback is not None:
+            if ids is None:
+                raise ConfigError("encode: feedback moves documents by their ids; pass ids")
+            rows = feedback.move(rows, ids)
         matrix = self._blocks[width].matrix[:, :width]
         # What is unusable in a row shows in its product, which is smaller to look at.
         with np.errstate(over="ignore", invalid="ignore"):

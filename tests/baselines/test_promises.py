@@ -38,6 +38,7 @@ LEARNED = {
 """Trained step by step, with settings."""
 
 NEEDS_QUERIES = LEARNED - {"dive-unsupervised", "matryoshka-adaptor-unsupervised"} | {
+    "pca-feedback",
     "leanvec-es",
     "leanvec-fw",
 }

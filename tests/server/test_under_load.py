@@ -82,7 +82,7 @@ def test_vectors_that_arrive_together_are_projected_together_and_a_bad_one_alone
 
 def test_a_batch_that_fails_unforeseen_is_still_answered() -> None:
     class Broken(Compressor):
-        def encode(self, vectors: object, dim: int | None = None) -> Any:
+        def encode(self, *vectors: Any, **options: Any) -> Any:
             raise MemoryError
 
     async def together() -> list[object]:

@@ -19,6 +19,7 @@ BASELINES: dict[str, str] = {
     "pca": "smec.baselines.pca:fit_pca",
     "pca-centred": "smec.baselines.pca:fit_centred_pca",
     "pca-whitened": "smec.baselines.pca:fit_whitened_pca",
+    "pca-feedback": "smec.baselines.pca_feedback:fit_pca_feedback",
     "spectemp": "smec.baselines.spectral_tempering:fit_spectral_tempering",
     "leanvec-es": "smec.baselines.leanvec:fit_leanvec_es",
     "leanvec-fw": "smec.baselines.leanvec:fit_leanvec_fw",

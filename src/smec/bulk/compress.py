@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from smec.atomic import check_free
 from smec.bulk import arrow, npy, parquet
+from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin
 from smec.bulk.formats import Format
 from smec.bulk.pipeline import overlapped
-from smec.bulk.tables import METADATA_KEY, compressed_schema
+from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import here
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
-from smec.data.blocks import Block, Source
+from smec.data.blocks import Source
 from smec.data.npy import ids_path
 from smec.data.places import Location, Place, holds, located, reason
 from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
-from smec.vectors import Float32Array, check_table, check_vectors
+from smec.feedback import Feedback
 
 FORMATS: dict[str, Format] = {
     ".parquet": parquet,
@@ -47,6 +45,8 @@ class Compressed:
     codec : str
     input_bytes_per_vector, bytes_per_vector : int
         Of the vectors themselves, before and after.
+    moved, judged : int or None
+        Documents that feedback has moved, and those that it judges, in the input or not; None without it.
     output : Path or Place
     """
 
@@ -56,6 +56,8 @@ class Compressed:
     codec: str
     input_bytes_per_vector: int
     bytes_per_vector: int
+    moved: int | None
+    judged: int | None
     output: Location
 
 
@@ -67,6 +69,7 @@ def compress(
     dim: int | None = None,
     from_dim: int | None = None,
     codec: str | None = None,
+    feedback: Feedback | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Compressed:
@@ -91,6 +94,9 @@ def compress(
     codec : str, optional
         How a vector is stored, one of ``compressor.codecs``; by default that of the compressor's
         `Choice` if the size is its own, else "float32".
+    feedback : Feedback, optional
+        Moves judged documents, known by their ids; the others are written bit for bit as without it. The
+        metadata of a table tells of it, ``<stem>.smec.json`` beside a ``.npy`` file.
     force : bool
         Replace ``output`` if it exists.
     progress : callable, optional
@@ -104,17 +110,18 @@ def compress(
     ------
     ConfigError
         A size that is not served or cannot be made from ``from_dim``, an unknown codec or suffix, a
-        codec that cannot pack the size or is not calibrated for it, or the output is the input or
-        lies in its folder.
+        codec that cannot pack the size or is not calibrated for it, feedback with ``from_dim``, or the
+        output is the input or lies in its folder.
     DataError
-        The input is missing, damaged or of another width, with ``from_dim`` of another compressor, or a row
-        cannot be used; names the row.
+        The input is missing, damaged or of another width, with ``from_dim`` of another compressor, with
+        feedback without ids, or a row cannot be used; names the row.
     OutputError
         ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
     """
     source, output = located(source), located(output)
     width, dim = sizes(compressor, from_dim, dim)
     codec = codec or chosen_codec(compressor, dim)
+    check_feedback(feedback, compressor, from_dim)
     bytes_per_vector = code_bytes(codec, dim)
     stored = compressor.codec(codec, dim)
     output_format = _format(output, output.suffix)
@@ -122,24 +129,37 @@ def compress(
     opened = _open(source, width)
     if from_dim is not None:
         check_origin(opened.schema, compressor, from_dim, str(source))
-    if output.suffix == ".npy" and not opened.has_ids:
-        _check_no_ids(output, force=force)
-    schema = compressed_schema(opened.schema, codec=stored, model=compressor.fingerprint)
-
-    def compressed(block: Block) -> Float32Array:
-        return compressed_block(compressor, block, from_dim, dim)
-
+    check_ids(opened, feedback, str(source))
+    if output.suffix == ".npy":
+        _check_beside(output, ids=opened.has_ids, note=feedback is not None, force=force)
+    schema = compressed_schema(
+        opened.schema,
+        codec=stored,
+        model=compressor.fingerprint,
+        feedback=feedback.stamp if feedback else None,
+    )
+    encoder = BlockEncoder(compressor, dim, from_dim, feedback, opened.schema.get_field_index("id"))
     done = input_bytes = 0
     with (
         here(output, force=force) as file,
         output_format.writing(file, opened, schema, force=force) as write,
     ):
-        for block in overlapped(opened.blocks, compressed, stored, write):
+        for block in overlapped(opened.blocks, encoder, stored, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:
                 progress(done, opened.rows)
-    return Compressed(done, width, dim, codec, input_bytes, bytes_per_vector, output)
+    return Compressed(
+        rows=done,
+        input_dim=width,
+        dim=dim,
+        codec=codec,
+        input_bytes_per_vector=input_bytes,
+        bytes_per_vector=bytes_per_vector,
+        moved=None if feedback is None else encoder.moved,
+        judged=None if feedback is None else len(feedback),
+        output=output,
+    )
 
 
 def chosen_codec(compressor: Compressor, dim: int) -> str:
@@ -195,52 +215,22 @@ def _check_output(source: Location, output: Location, *, force: bool) -> None:
         raise OutputError(f"{output}: cannot be written: {reason(error)}") from error
 
 
-def _check_no_ids(output: Location, *, force: bool) -> None:
-    """A file of ids that lies there already would be taken for those of an output without any."""
-    names = ids_path(output)
-    if not names.exists():
-        return
-    if not force:
-        raise OutputError(
-            f"{names}: exists already and would be taken for the ids of {output.name}; name another output, "
-            "or replace both with --force"
-        )
-    for place in (output, names):
-        if isinstance(place, Place) and place.exists():  # of local files the writer takes care
-            place.delete()
-
-
-def check_origin(schema: pa.Schema, compressor: Compressor, from_dim: int, name: str) -> None:
-    """Raise DataError where the input says that another compressor has made it, or another size."""
-    note = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    if note and (note.get("model"), note.get("dim")) != (compressor.fingerprint, from_dim):
-        raise DataError(
-            f"{name}: was made by another compressor, or to another size than {from_dim} "
-            f"({note.get('dim')}); compress the original embeddings"
-        )
+def _check_beside(output: Location, *, ids: bool, note: bool, force: bool) -> None:
+    """A file beside the output that lies there already would be taken for that of an output without one."""
+    for written, beside, what in ((ids, ids_path(output), "ids"), (note, npy.note_path(output), "note")):
+        if written or not beside.exists():
+            continue
+        if not force:
+            raise OutputError(
+                f"{beside}: exists already and would be taken for the {what} of {output.name}; name another "
+                "output, or replace both with --force"
+            )
+        for place in (output, beside):
+            if isinstance(place, Place) and place.exists():  # of local files the writer takes care
+                place.delete()
 
 
 def check_apart(source: Location, output: Location) -> None:
     """Raise ConfigError when the output is the input or lies in its folder."""
     if holds(source, output):
         raise ConfigError(f"{output}: is the input or lies in it; name another output")
-
-
-def compressed_block(compressor: Compressor, block: Block, from_dim: int | None, dim: int) -> Float32Array:
-    """Small vectors of a block.
-
-    Raises
-    ------
-    DataError
-        Another width, or a row that cannot be used; names the file and the row.
-    """
-    width = compressor.input_dim if from_dim is None else from_dim
-    check_table(block.vectors, block.name, dim=width)
-    try:
-        if from_dim is None:
-            return compressor.encode(block.vectors, dim)
-        return compressor.shrink(block.vectors, dim)
-    except DataError as error:
-        check_vectors(block.vectors, block.name, first_row=block.first_row)
-        # Numbers near the end of float32's range overflow in the product.
-        raise DataError(f"{block.name}, in the rows from {block.first_row} on: {error}") from error

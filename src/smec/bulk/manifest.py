@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,7 +21,8 @@ from smec.atomic import replacing
 from smec.bulk.uploads import file_sha256, here
 from smec.data.npy import ids_path
 from smec.data.places import Location, at_once, reason
-from smec.errors import DataError, OutputError
+from smec.errors import ConfigError, DataError, OutputError
+from smec.feedback import FeedbackStamp
 
 MANIFEST_FILE = "_manifest.json"
 """With a line, by which those who read a folder of Parquet know that it is none of the shards."""
@@ -68,6 +70,8 @@ class Shard(_Record):
     rows: int
     bytes: int
     sha256: str
+    moved: int = 0
+    """Documents that feedback has moved."""
 
 
 class Failure(_Record):
@@ -91,6 +95,8 @@ class Manifest(_Record):
     """The served size that the inputs were compressed to before."""
     dim: int
     codec: str
+    feedback: FeedbackStamp | None = None
+    """The feedback that has moved documents of all shards."""
     rows_per_shard: int
     inputs: tuple[InputFile, ...]
     pieces: tuple[Piece, ...]
@@ -141,6 +147,40 @@ def check_unchanged(path: Location, described: InputFile) -> None:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     if (found.st_size, found.st_mtime_ns) != (described.bytes, described.mtime_ns):
         raise DataError(f"{path}: was changed while it was read")
+
+
+def check_same(output: Location, before: Manifest, now: Manifest, kept: Collection[int]) -> None:
+    """Raise ConfigError unless what is kept of the job before is part of the job now.
+
+    An input may have been repaired, if nothing that is kept came from it and it is cut as it was.
+    """
+    if before.feedback is not None and before.feedback.fingerprint is None:
+        raise ConfigError(f"{output}: `smec feedback` has not finished here; run it again first")
+    for field, what in (
+        ("model", "was begun with another compressor"),
+        ("calibration", "was begun with another calibration of the codec"),
+        ("input_dim", "was begun for vectors of another width"),
+        ("from_dim", "was begun with another --from-dim"),
+        ("dim", f"was begun for {before.dim} dims, not {now.dim}"),
+        ("codec", f"was begun with codec {before.codec}, not {now.codec}"),
+        ("feedback", "was begun with other feedback or without any"),
+        (
+            "rows_per_shard",
+            f"was begun with {before.rows_per_shard} rows per shard, not {now.rows_per_shard}",
+        ),
+    ):
+        if getattr(before, field) != getattr(now, field):
+            raise ConfigError(f"{output}: {what}; resume it as it was begun, or begin anew with --force")
+    used = {before.pieces[number].input for number in kept}
+    for place, (old, new) in enumerate(zip(before.inputs, now.inputs, strict=False)):
+        repaired = old.path == new.path and place not in used and before.pieces == now.pieces
+        if old != new and not repaired:
+            raise ConfigError(f"{output}: the input {new.path} is not as it was; begin anew with --force")
+    if len(before.inputs) != len(now.inputs):
+        raise ConfigError(
+            f"{output}: was begun with {len(before.inputs)} inputs, now there are {len(now.inputs)}; "
+            "begin anew with --force"
+        )
 
 
 def write_record(path: Location, record: BaseModel) -> None:

@@ -1,12 +1,16 @@
-"""Writes ``.npy`` with the ids in ``<stem>.ids.txt`` beside it, one a line."""
+"""Writes ``.npy`` with the ids in ``<stem>.ids.txt`` beside it, one a line.
+
+Where feedback has moved documents, ``<stem>.smec.json`` holds the note that a table has in its metadata.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, overload
 
 import numpy as np
 import pyarrow as pa
@@ -14,28 +18,41 @@ from numpy.lib import format as npy_format
 
 from smec.atomic import replacing
 from smec.bulk.formats import Write
-from smec.bulk.tables import stored_field
+from smec.bulk.tables import METADATA_KEY, stored_field
 from smec.codecs import Codes
 from smec.data.blocks import Source
 from smec.data.columns import string_column
 from smec.data.npy import ids_path
+from smec.data.places import Location
 from smec.errors import DataError
+
+
+@overload
+def note_path(path: Path) -> Path: ...
+@overload
+def note_path(path: Location) -> Location: ...
+def note_path(path: Location) -> Location:
+    """The file with the note of a ``.npy`` file."""
+    return path.with_name(f"{path.stem}.smec.json")
 
 
 @contextmanager
 def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> Iterator[Write]:
-    """Write a ``.npy`` file, and its ids beside it where the source has any; the ids appear first.
+    """Write a ``.npy`` file, and its ids and note beside it where there are any; they appear first.
 
     Raises
     ------
     OutputError
-        One of the two files exists, or the disk refuses.
+        One of the files exists, or the disk refuses.
     DataError
         An id has a line break in it.
     """
     with ExitStack() as stack:
         part = stack.enter_context(replacing(output, force=force))
         ids_part = stack.enter_context(replacing(ids_path(output), force=force)) if source.has_ids else None
+        note = schema.metadata[METADATA_KEY]
+        if "feedback" in json.loads(note):
+            stack.enter_context(replacing(note_path(output), force=force)).write_bytes(note + b"\n")
         stack.enter_context(_old_removed(output))
         # Not a memory map: on a full disk that ends the process, where a write raises OSError.
         vectors = stack.enter_context(_flushed(part.open("wb")))
@@ -53,10 +70,10 @@ def writing(output: Path, source: Source, schema: pa.Schema, *, force: bool) -> 
 
 @contextmanager
 def _old_removed(output: Path) -> Iterator[None]:
-    # Before either of the two takes its name: ids must never stand beside the vectors of another run.
+    # Before any of them takes its name: ids must never stand beside the vectors of another run.
     yield
-    output.unlink(missing_ok=True)
-    ids_path(output).unlink(missing_ok=True)
+    for file in (output, ids_path(output), note_path(output)):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

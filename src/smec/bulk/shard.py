@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from smec.bulk import parquet
-from smec.bulk.compress import check_origin, compressed_block
+from smec.bulk.encoding import BlockEncoder, check_origin
 from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, check_unchanged, write_record
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
@@ -21,7 +21,7 @@ from smec.data.blocks import Block, Rows, Source
 from smec.data.places import Location
 from smec.data.readers import streamed
 from smec.errors import DataError
-from smec.vectors import Float32Array
+from smec.feedback import Feedback
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Job:
         As for `compress`.
     inputs : sequence of Path or Place
         Those of the manifest, and how their store is reached.
+    feedback : Feedback or None
+        Moves judged documents.
     """
 
     compressor: Compressor
@@ -45,6 +47,7 @@ class Job:
     output: Location
     from_dim: int | None
     inputs: Sequence[Location]
+    feedback: Feedback | None
 
     @property
     def codec(self) -> Codec:
@@ -62,7 +65,7 @@ def make_shard(job: Job, piece: Piece) -> Shard | Failure:
     """
     try:
         with here(job.output / piece.file) as file:
-            _write(job, piece, file)
+            moved = _write(job, piece, file)
             size, digest = file.stat().st_size, file_sha256(file)
     except (DataError, MemoryError) as error:
         path = job.manifest.inputs[piece.input].path
@@ -70,7 +73,7 @@ def make_shard(job: Job, piece: Piece) -> Shard | Failure:
         failure = Failure(number=piece.number, error=said)
         record(job.output, failure)
         return failure
-    shard = Shard(number=piece.number, rows=piece.rows, bytes=size, sha256=digest)
+    shard = Shard(number=piece.number, rows=piece.rows, bytes=size, sha256=digest, moved=moved)
     record(job.output, shard)
     return shard
 
@@ -89,7 +92,8 @@ def record(output: Location, made: Shard | Failure) -> None:
     write_record(output / RECORDS / f"{made.number:05}.json", made)
 
 
-def _write(job: Job, piece: Piece, file: Path) -> None:
+def _write(job: Job, piece: Piece, file: Path) -> int:
+    """Write the shard, and return how many documents feedback has moved in it."""
     path = job.inputs[piece.input]
     codec = job.codec
     rows = Rows(piece.first_row, piece.rows)
@@ -98,17 +102,16 @@ def _write(job: Job, piece: Piece, file: Path) -> None:
         check_origin(source.schema, job.compressor, job.from_dim, str(path))
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
     blocks = source.blocks if source.has_ids else _numbered(source, _rows_before(job, piece))
-
-    def compressed(block: Block) -> Float32Array:
-        return compressed_block(job.compressor, block, job.from_dim, job.manifest.dim)
-
+    id_column = source.schema.get_field_index("id")
+    encoder = BlockEncoder(job.compressor, job.manifest.dim, job.from_dim, job.feedback, id_column)
     done = 0
     with parquet.writing(file, source, schema, force=True) as write:
-        for block in overlapped(blocks, compressed, codec, write):
+        for block in overlapped(blocks, encoder, codec, write):
             done += len(block.vectors)
         if done != piece.rows:
             raise DataError(f"{path}: has {done} of the {piece.rows} rows from {piece.first_row} on")
         check_unchanged(path, job.manifest.inputs[piece.input])
+    return encoder.moved
 
 
 def _rows_before(job: Job, piece: Piece) -> int:

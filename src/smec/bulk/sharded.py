@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from smec.artefact import tensors_hash
 from smec.bulk import local, ray_engine
 from smec.bulk.compress import check_apart, chosen_codec, sizes
+from smec.bulk.encoding import check_feedback
 from smec.bulk.locks import LOCK, locked
 from smec.bulk.manifest import (
     MANIFEST_FILE,
@@ -19,6 +20,7 @@ from smec.bulk.manifest import (
     Failure,
     Manifest,
     Shard,
+    check_same,
     finished,
     read_manifest,
     write_record,
@@ -28,7 +30,8 @@ from smec.bulk.shard import Job
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data.places import Location, Place, holds, located, reason
-from smec.errors import ConfigError, OutputError
+from smec.errors import ConfigError, DataError, OutputError
+from smec.feedback import Feedback
 
 ROWS_PER_SHARD = 1 << 18
 MOST_SHARDS = 100_000
@@ -57,6 +60,8 @@ class Sharded:
     dim : int
     codec : str
     bytes_per_vector : int
+    moved, judged : int or None
+        Documents in finished shards that feedback has moved, and those that it judges; None without it.
     failures : tuple of Failure
         Pieces that could not be read.
     output : Path or Place
@@ -68,6 +73,8 @@ class Sharded:
     dim: int
     codec: str
     bytes_per_vector: int
+    moved: int | None
+    judged: int | None
     failures: tuple[Failure, ...]
     output: Location
 
@@ -80,6 +87,7 @@ def compress_shards(
     dim: int | None = None,
     from_dim: int | None = None,
     codec: str | None = None,
+    feedback: Feedback | None = None,
     workers: int = 1,
     engine: str = "local",
     rows_per_shard: int = ROWS_PER_SHARD,
@@ -101,8 +109,8 @@ def compress_shards(
         URI of a store that pyarrow or fsspec can reach, such as ``s3://bucket/prefix``.
     output : str, Path or Place
         A folder, or a URI.
-    dim, from_dim, codec
-        As for `compress`.
+    dim, from_dim, codec, feedback
+        As for `compress`; the folder's manifest tells of the feedback, as all shards share it.
     workers : int
         Processes; each has its share of the cores, on Ray one.
     engine : str
@@ -123,11 +131,12 @@ def compress_shards(
         As for `compress`; or to resume with other inputs, another compressor or other settings; an unknown
         engine, or no Ray cluster answers.
     DataError
-        There are no inputs, or one is damaged at the start.
+        There are no inputs, one is damaged at the start, or with feedback one has no ids.
     OutputError
         ``output`` exists, another run is at work in it, or the disk refuses.
     """
     source, output = located(source), located(output)
+    check_feedback(feedback, compressor, from_dim)
     if workers < 1 or rows_per_shard < 1:
         raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
     if engine not in ENGINES:
@@ -140,13 +149,13 @@ def compress_shards(
         if holds(output, file):
             raise OutputError(f"{output}: holds the input {file}; name another output")
     _check_free(output, resume=resume, force=force)
-    plan = _plan(compressor, inputs, dim, from_dim, codec, rows_per_shard)
+    plan = _plan(compressor, inputs, dim, from_dim, codec, feedback, rows_per_shard)
     with locked(output) as check_lock:
         begun = (output / MANIFEST_FILE).exists()
         if begun and not (resume or force):
             raise OutputError(f"{output}: another run has been there meanwhile; finish it with --resume")
         kept = _prepared(output, plan, resume=resume and begun)
-        job = Job(compressor, plan, output, from_dim, inputs)
+        job = Job(compressor, plan, output, from_dim, inputs, feedback)
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
         missing = [piece for piece in plan.pieces if piece.number not in kept]
@@ -166,6 +175,8 @@ def compress_shards(
         dim=plan.dim,
         codec=plan.codec,
         bytes_per_vector=code_bytes(plan.codec, plan.dim),
+        moved=None if feedback is None else sum(shard.moved for shard in complete.shards),
+        judged=None if feedback is None else len(feedback),
         failures=complete.failures,
         output=output,
     )
@@ -177,12 +188,19 @@ def _plan(
     dim: int | None,
     from_dim: int | None,
     codec: str | None,
+    feedback: Feedback | None,
     rows_per_shard: int,
 ) -> Manifest:
     width, small = sizes(compressor, from_dim, dim)
     name = codec or chosen_codec(compressor, small)
     tensors = compressor.codec(name, small).tensors()
     inputs, pieces = cut(files, rows_per_shard)
+    for found in inputs:
+        if feedback is not None and found.path.endswith(".npy") and found.ids_sha256 is None:
+            raise DataError(
+                f"{found.path}: has no ids, by which feedback finds documents; write them into the .ids.txt "
+                "beside it"
+            )
     if len(pieces) > MOST_SHARDS:
         raise ConfigError(f"{len(pieces):,} shards, of {MOST_SHARDS:,} at most; raise --rows-per-shard")
     return Manifest(
@@ -192,6 +210,7 @@ def _plan(
         from_dim=from_dim,
         dim=small,
         codec=name,
+        feedback=feedback.stamp if feedback else None,
         rows_per_shard=rows_per_shard,
         inputs=inputs,
         pieces=pieces,
@@ -202,7 +221,7 @@ def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Sh
     """The finished shards of the plan that is resumed; else an empty folder with the new plan."""
     if resume:
         kept = finished(output)
-        _check_same(output, read_manifest(output), plan, kept)
+        check_same(output, read_manifest(output), plan, kept)
         if len(kept) < len(plan.pieces):  # it is not complete any more, if it was
             write_record(output / MANIFEST_FILE, plan.model_copy(update={"shards": tuple(kept.values())}))
         _remove(output, {MANIFEST_FILE, RECORDS, *(plan.pieces[number].file for number in kept)})
@@ -210,37 +229,6 @@ def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Sh
     _remove(output, set())
     write_record(output / MANIFEST_FILE, plan)
     return {}
-
-
-def _check_same(output: Location, before: Manifest, now: Manifest, kept: Collection[int]) -> None:
-    """Raise ConfigError unless what is kept of the job before is part of the job now.
-
-    An input may have been repaired, if nothing that is kept came from it and it is cut as it was.
-    """
-    for field, what in (
-        ("model", "was begun with another compressor"),
-        ("calibration", "was begun with another calibration of the codec"),
-        ("input_dim", "was begun for vectors of another width"),
-        ("from_dim", "was begun with another --from-dim"),
-        ("dim", f"was begun for {before.dim} dims, not {now.dim}"),
-        ("codec", f"was begun with codec {before.codec}, not {now.codec}"),
-        (
-            "rows_per_shard",
-            f"was begun with {before.rows_per_shard} rows per shard, not {now.rows_per_shard}",
-        ),
-    ):
-        if getattr(before, field) != getattr(now, field):
-            raise ConfigError(f"{output}: {what}; resume it as it was begun, or begin anew with --force")
-    used = {before.pieces[number].input for number in kept}
-    for place, (old, new) in enumerate(zip(before.inputs, now.inputs, strict=False)):
-        repaired = old.path == new.path and place not in used and before.pieces == now.pieces
-        if old != new and not repaired:
-            raise ConfigError(f"{output}: the input {new.path} is not as it was; begin anew with --force")
-    if len(before.inputs) != len(now.inputs):
-        raise ConfigError(
-            f"{output}: was begun with {len(before.inputs)} inputs, now there are {len(now.inputs)}; "
-            "begin anew with --force"
-        )
 
 
 def _check_free(output: Location, *, resume: bool, force: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from smec.artefact import tensors_hash
 from smec.bulk.formats import Write
 from smec.codecs import FREE, Codec, Codes
 from smec.errors import ConfigError, OutputError
+from smec.feedback import FeedbackStamp
 
 METADATA_KEY = b"smec"
 """Key of the schema's metadata that tells which compressor made the vectors."""
@@ -23,7 +25,9 @@ CODE = "code"
 """Name of the column that replaces ``vector`` where a codec is not one of floats."""
 
 
-def compressed_schema(schema: pa.Schema, *, codec: Codec, model: str) -> pa.Schema:
+def compressed_schema(
+    schema: pa.Schema, *, codec: Codec, model: str, feedback: FeedbackStamp | None = None
+) -> pa.Schema:
     """Return ``schema`` with small vectors in place of the large ones, and a note of their origin.
 
     Floats stay in ``vector``, a fixed-size list of the codec's type; codes become ``code``, a fixed-size
@@ -36,13 +40,17 @@ def compressed_schema(schema: pa.Schema, *, codec: Codec, model: str) -> pa.Sche
     codec : Codec
     model : str
         Fingerprint of the compressor.
+    feedback : FeedbackStamp, optional
+        The feedback that has moved documents.
 
     Raises
     ------
     ConfigError
         There is a column ``code`` already.
     """
-    note = {"model": model, "dim": codec.dim, "codec": codec.name}
+    note: dict[str, Any] = {"model": model, "dim": codec.dim, "codec": codec.name}
+    if feedback is not None:
+        note["feedback"] = feedback.model_dump()
     field = pa.field("vector", pa.list_(pa.float32(), codec.dim))
     if codec.name in FREE:
         field = field.with_type(pa.list_(pa.from_numpy_dtype(np.dtype(codec.name)), codec.dim))

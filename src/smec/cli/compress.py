@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smec.cli.options import FeedbackWeight
 from smec.errors import ConfigError, IncompleteError, SmecError
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ def compress(
             "MODEL's budget or target chose for that size, else float32."
         ),
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            help="Dataset folder whose train judgements move documents towards the queries that they answer; "
+            "its corpus is not read.",
+            metavar="DATASET",
+        ),
+    ] = None,
+    feedback_weight: FeedbackWeight = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -85,11 +95,15 @@ def compress(
     others go on, and --resume tries it again.
     """
     from smec.bulk.compress import FORMATS
+    from smec.cli.feedback import read_feedback
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
     from smec.data.places import located
 
     compressor = Compressor.load(model)
+    if feedback is None and feedback_weight is not None:
+        raise ConfigError("--feedback-weight is for --feedback; name the dataset folder with the judgements")
+    moving = None if feedback is None else read_feedback(compressor, feedback, feedback_weight)
     if located(output).suffix in FORMATS:
         if workers > 1 or engine != "local" or rows_per_shard or resume:
             raise ConfigError(
@@ -106,10 +120,11 @@ def compress(
                 dim=dim,
                 from_dim=from_dim,
                 codec=codec,
+                feedback=moving,
                 force=force,
                 progress=progress,
             )
-        typer.echo(_json(compressed) if as_json else _summary(compressed))
+        typer.echo(_json(compressed) if as_json else _summary(compressed) + _moved(compressed))
         return
     from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
 
@@ -122,6 +137,7 @@ def compress(
             dim=dim,
             from_dim=from_dim,
             codec=codec,
+            feedback=moving,
             workers=workers,
             engine=engine,
             rows_per_shard=rows_per_shard or ROWS_PER_SHARD,
@@ -129,7 +145,7 @@ def compress(
             force=force,
             progress=progress,
         )
-    typer.echo(_json(sharded) if as_json else _shards(sharded))
+    typer.echo(_json(sharded) if as_json else _shards(sharded) + _moved(sharded))
     _check_complete(sharded)
 
 
@@ -174,4 +190,13 @@ def _shards(sharded: Sharded) -> str:
     return (
         f"{sharded.output}: {sharded.rows:,} rows of {sharded.dim} dims ({sharded.codec}, "
         f"{sharded.bytes_per_vector:,} bytes) in {sharded.shards} shards{reused}"
+    )
+
+
+def _moved(compressed: Compressed | Sharded) -> str:
+    if compressed.moved is None:
+        return ""
+    return (
+        f"\nfeedback: {compressed.moved:,} of {compressed.judged:,} judged documents were in the input and "
+        "have moved"
     )

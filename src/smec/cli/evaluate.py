@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.baselines import BASELINES
-from smec.cli.options import AsJson, DatasetFolder, parse_dims
+from smec.cli.options import AsJson, DatasetFolder, FeedbackWeight, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
     from smec.coded import Coded
     from smec.compressor import Compressor
     from smec.data import Dataset
+    from smec.encoder import Encoder
     from smec.evaluation.rescoring import Rescored
 
 
@@ -52,6 +53,15 @@ def evaluate(
         ),
     ] = None,
     oversample: Annotated[int, typer.Option(help="Candidates per result, with --rescore.", min=1)] = 10,
+    feedback: Annotated[
+        bool,
+        typer.Option(
+            "--feedback",
+            help="Move the documents that the train split judges towards its queries, for models and "
+            "baselines; the full vectors stay as they are.",
+        ),
+    ] = False,
+    feedback_weight: FeedbackWeight = None,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
     as_json: AsJson = False,
 ) -> None:
@@ -71,6 +81,8 @@ def evaluate(
     from smec.evaluation.comparison import check_width
     from smec.evaluation.comparison import evaluate as score
 
+    if feedback_weight is not None and not feedback:
+        raise ConfigError("--feedback-weight is for --feedback")
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
     opened = Dataset.open(dataset)
@@ -81,9 +93,12 @@ def evaluate(
     fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
     names = [name.strip() for name in baselines.split(",") if name.strip()]
     fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
+    encoders: list[Encoder] = [*compressors, *fitted]
+    if feedback:
+        encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
     stored = [
-        coded(encoder, name.strip(), opened.corpus.vectors, asked or sizes if encoder in fitted else asked)
-        for encoder in (*compressors, *fitted)
+        coded(encoder, name.strip(), opened.corpus.vectors, asked if place < len(compressors) else sizes)
+        for place, encoder in enumerate(encoders)
         for name in codec.split(",")
     ]
     second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
@@ -96,6 +111,20 @@ def evaluate(
     of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
     typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
     print_evaluation(evaluation, opened.dim)
+
+
+def _with_feedback(encoder: Encoder, dataset: Dataset, weight: float | None) -> Encoder:
+    """The encoder with the feedback of the train split; a baseline's default weight is pca-feedback's."""
+    from smec.baselines.pca_feedback import WEIGHT
+    from smec.compressor import Compressor
+    from smec.feedback import Feedback, chosen_weight
+    from smec.with_feedback import WithFeedback
+
+    if isinstance(encoder, WithFeedback):
+        return encoder
+    if isinstance(encoder, Compressor):
+        weight = chosen_weight(encoder.manifest.feedback, weight)
+    return WithFeedback(encoder, Feedback.from_dataset(dataset, weight=WEIGHT if weight is None else weight))
 
 
 def _size_and_codec(text: str) -> tuple[int, str]:

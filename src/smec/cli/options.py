@@ -26,6 +26,13 @@ Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: t
 Strict = Annotated[
     bool, typer.Option("--strict", help="Write nothing and exit with 3 if a size fell back to a baseline.")
 ]
+FeedbackWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--feedback-weight",
+        help="How far judged documents move: 0.5, 1 or 2. Default: what training chose for MODEL.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from smec.evaluation.rescoring import Rescored
 from smec.evaluation.results import RETRIEVAL, Evaluation, GroupScore, Rescoring, Result
 from smec.evaluation.search import search_blocks, trec_tie_order
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
+from smec.with_feedback import MovedVectors, documents
 
 DEPTH = 1000
 """Documents retrieved per query, as TREC does: AP needs them where many are relevant."""
@@ -55,7 +56,8 @@ def evaluate(
     ----------
     dataset : Dataset
     encoders : sequence of Encoder
-        Compressors and baselines, `Coded`, `Rescored` or neither.
+        Compressors and baselines, `Coded`, `Rescored` or neither. Documents of those with feedback are moved
+        first; the full vectors beside them never are.
     dims : sequence of int, optional
         Sizes to score; all that an encoder serves by default.
     split : str
@@ -81,7 +83,8 @@ def evaluate(
     pairs = [(encoder, dim) for encoder, of in zip(encoders, sizes, strict=True) for dim in of]
     results = []
     for encoder, dim in pairs:
-        results.append(_result(encoder, dim, task, full, seed))
+        search = replace(task.search, corpus=documents(dataset.corpus, encoder))
+        results.append(_result(encoder, dim, replace(task, search=search), full, seed))
         if progress is not None:
             progress(len(results), len(pairs))
     new, seen = _by_group(full[task.headline], task.groups, seed)
@@ -104,7 +107,7 @@ def evaluate(
 class _Search:
     """One search of the whole corpus, run again for every encoder and size."""
 
-    corpus: FloatArray
+    corpus: FloatArray | MovedVectors
     queries: FloatArray
     depth: int
     tie_order: IntArray

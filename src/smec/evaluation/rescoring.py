@@ -9,7 +9,9 @@ import numpy as np
 from smec.coded import Coded
 from smec.encoder import served
 from smec.errors import ConfigError
+from smec.feedback import Feedback
 from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks
+from smec.with_feedback import MovedVectors
 
 QUERY_ROWS = 64
 """Queries whose candidates are fetched together."""
@@ -54,6 +56,11 @@ class Rescored:
         """Of the coarse sizes."""
         return self.coarse.fallbacks
 
+    @property
+    def feedback(self) -> Feedback | None:
+        """What moves documents before they are encoded, if anything does."""
+        return self.coarse.feedback
+
     def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
         """Documents as the first search sees them."""
         return self.coarse.encode(vectors, served(dim, self.dims, self.name))
@@ -63,7 +70,12 @@ class Rescored:
         return self.coarse.encode_queries(vectors, served(dim, self.dims, self.name))
 
     def reorder(
-        self, corpus: FloatArray, queries: FloatArray, rows: IntArray, scores: Float32Array, wanted: int
+        self,
+        corpus: FloatArray | MovedVectors,
+        queries: FloatArray,
+        rows: IntArray,
+        scores: Float32Array,
+        wanted: int,
     ) -> tuple[IntArray, Float32Array]:
         """Put the first ``oversample * wanted`` results of each query in the order of the finer codes.
 

@@ -16,6 +16,7 @@ from smec.atomic import replacing
 from smec.encoder import Encoder
 from smec.evaluation import Scorer, exact_search, trec_tie_order
 from smec.vectors import FloatArray, normalise
+from smec.with_feedback import documents
 
 DEPTH = 10
 """nDCG@10 needs no more."""
@@ -93,11 +94,12 @@ def mean_over_seeds(runs: Sequence[Scored]) -> NDArray[np.float64]:
 
 def per_query(dataset: Dataset, encoder: Encoder) -> NDArray[np.float64]:
     """nDCG@10 of every test query at every size, shape (sizes, queries)."""
+    corpus = documents(dataset.corpus, encoder)[:]
     return np.array(
         [
             ndcg(
                 dataset,
-                encoder.encode(dataset.corpus.vectors, dim),
+                encoder.encode(corpus, dim),
                 lambda rows, d=dim: encoder.encode_queries(rows, d),
             )
             for dim in encoder.dims

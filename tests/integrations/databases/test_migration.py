@@ -132,7 +132,8 @@ def test_rows_of_another_model_among_those_of_the_first_are_found(centred: bool,
     spread = (0.8 ** np.arange(256)).astype(np.float32)
     rows = (rng.standard_normal((400, 256)).astype(np.float32) * spread) @ axes.T
     if centred:  # about a mean that no axis of their spread has a part of
-        rows = normalise(rows) + 3 * axes[:, 200]
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        rows += 3 * axes[:, 200]
     model = _pca(rows, centred=centred)
     fill(url("lancedb", "pure"), rows)
     assert migrate(model, url("lancedb", "pure"), url("lancedb", "small")).rows == 400

@@ -274,6 +274,16 @@ def test_outputs_of_others_are_refused(first: Path, tmp_path: Path) -> None:
         update(tmp_path / "nothing.parquet")
     with pytest.raises(OutputError, match="was not written by `smec compress`"):
         update(first / "corpus.parquet")
+    notes = tmp_path / "notes.npy"
+    compress(COMPRESSOR, first / "corpus.parquet", notes, feedback=feedback(first))
+    for note_, said in (
+        ("{", "cannot be read as a note"),
+        ("{}", "does not name compressor"),
+        ("[]", "note"),
+    ):
+        (tmp_path / "notes.smec.json").write_text(note_)
+        with pytest.raises(DataError, match=said):
+            update(notes)
     with pytest.raises(OutputError, match=r"holds no _manifest\.json"):
         update(first)
     compress(COMPRESSOR, first / "corpus.parquet", tmp_path / "out.npy")

@@ -134,9 +134,9 @@ def section(document: Document) -> list[str]:
     lines = [
         "## Ablations",
         "",
-        "Mean of nDCG@10 times 100 over the sizes on new documents, without the gate; behind it the difference",
-        "to the whole preset; `@0` is the first fold of a dataset that is split again. *average* is that difference over the datasets that were run, ± its standard deviation over",
-        "seeds.",
+        "Mean of nDCG@10 times 100 over the sizes on new documents, without the gate; behind it the",
+        "difference to the whole preset; `@0` is the first fold of a dataset that is split again. *average*",
+        "is that difference over the datasets that were run, ± its standard deviation over seeds.",
         "",
     ]
     for family in document["families"]:

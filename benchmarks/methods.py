@@ -11,10 +11,12 @@ from smec import Dataset, extend, train
 from smec.baselines import BASELINES, fit_baseline
 from smec.config import Preset, TrainConfig, build_config
 from smec.encoder import Encoder, default_dims
+from smec.feedback import Feedback
+from smec.with_feedback import WithFeedback
 
 PROTOCOL = "documents"
-"""Rules by which methods learn: train queries are held out by document. Part of a cell's name, so that figures
-from before are not found any more."""
+"""Rules by which methods learn: train queries are held out by document. Part of a cell's name, so that
+figures from before are not found any more."""
 
 NO_GATE = "no gate"
 FEEDBACK = "feedback"
@@ -103,7 +105,11 @@ def _variants(dataset: Dataset, config: TrainConfig) -> dict[str, Encoder]:
     from smec.method.trainer import train_with_candidates
 
     shipped, ungated = train_with_candidates(dataset, config)
-    return {SHIPPED: shipped, NO_GATE: ungated}
+    found: dict[str, Encoder] = {SHIPPED: shipped, NO_GATE: ungated}
+    if shipped.manifest.feedback is not None:
+        feedback = Feedback.from_dataset(dataset, weight=shipped.manifest.feedback.weight)
+        found[FEEDBACK] = WithFeedback(shipped, feedback)
+    return found
 
 
 def trained_settings(name: str) -> dict[str, Any] | None:
@@ -125,6 +131,7 @@ PCA = Method("pca", supervised=False, learned=False)
 
 SUPERVISED = (
     DEFAULT,
+    DEFAULT.as_variant(FEEDBACK, "smec default + feedback"),
     PAPER,
     PAPER.as_variant(NO_GATE, "smec paper, no gate"),
     Method("matryoshka-adaptor"),
@@ -136,8 +143,9 @@ SUPERVISED = (
     Method("dive"),
     Method("leanvec-es", learned=False),
     Method("leanvec-fw", learned=False),
+    Method("pca-feedback", learned=False),
 )
-"""Learn from the train queries; LeanVec from their vectors alone."""
+"""Use the train queries; LeanVec their vectors alone. "pca-feedback" is the control for feedback."""
 
 UNSUPERVISED = (
     DEFAULT_UNSUPERVISED,

@@ -1,4 +1,4 @@
-"""A compressor of real vectors with every codec, and how each export is read by the software it is for."""
+"""Compressors of real vectors with every codec, and how each export is read by the software it is for."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Read = Callable[[Path, Float32Array], NDArray[Any]]
 
 @cache
 def vectors() -> Float32Array:
-    """1,000 real embeddings, of which one is not of unit length."""
+    """1,000 real embeddings, of which three are not of unit length."""
     rows = np.asarray(demo_dataset().corpus.vectors[:1000], dtype=np.float32)
-    rows[5] *= 40
+    rows[5:8] *= np.array([[40], [1e4], [1e-3]], dtype=np.float32)
     return rows
 
 
@@ -40,11 +40,29 @@ def vectors() -> Float32Array:
 def compressor() -> Compressor:
     corpus = demo_dataset().corpus.vectors
     nested, other = fit_baseline("pca", corpus, DIMS[:3]), fit_baseline("random", corpus, (SEPARATE,))
+    return _calibrated(
+        Block(nested.matrix, DIMS[:3], "smec"),  # type: ignore[attr-defined]
+        Block(other.matrix, (SEPARATE,), "pca"),  # type: ignore[attr-defined]
+    )
+
+
+@cache
+def centred() -> Compressor:
+    """The same sizes from unit-length vectors less the corpus' mean: every block has a bias."""
+    corpus = demo_dataset().corpus.vectors
+    nested = fit_baseline("pca-centred", corpus, DIMS[:3])
+    other = fit_baseline("spectemp", corpus, (SEPARATE,)).documents[SEPARATE]  # type: ignore[attr-defined]
+    return _calibrated(*(_with_bias(fitted) for fitted in (nested, other)))
+
+
+def _with_bias(fitted: Any) -> Block:
+    return Block(fitted.matrix, fitted.dims, fitted.name, bias=-fitted.mean @ fitted.matrix)
+
+
+def _calibrated(*blocks: Block) -> Compressor:
+    corpus = demo_dataset().corpus.vectors
     plain = Compressor.assemble(
-        [
-            Block(nested.matrix, DIMS[:3], "smec"),  # type: ignore[attr-defined]
-            Block(other.matrix, (SEPARATE,), "pca"),  # type: ignore[attr-defined]
-        ],
+        blocks,
         {
             "smec_version": "0",
             "source_model": "sentence-transformers/all-MiniLM-L6-v2",
@@ -61,14 +79,17 @@ def compressor() -> Compressor:
     return calibrate(plain, corpus[:2000], names, dims=(48,))
 
 
-def check_codes(target: str, folder: Path, codec: str, dim: int, **options: Any) -> None:
+MODELS = {"plain": compressor, "centred": centred}
+"""Kind of product -> a compressor that makes it."""
+
+
+def check_codes(model: Compressor, target: str, folder: Path, codec: str, dim: int) -> None:
     """A target's codes are the codec's own bytes: all of its own floats, all but few of those of `encode`."""
-    export(compressor(), target, folder / "floats", dim=dim)
-    export(compressor(), target, folder / "codes", dim=dim, codec=codec, **options)
+    export(model, target, folder / "floats", dim=dim)
+    export(model, target, folder / "codes", dim=dim, codec=codec)
     floats, codes = READ[target](folder / "floats", vectors()), READ[target](folder / "codes", vectors())
     own, expected = (
-        compressor().codec(codec, dim).encode(small)
-        for small in (floats, compressor().encode(vectors(), dim))
+        model.codec(codec, dim).encode(small) for small in (floats, model.encode(vectors(), dim))
     )
     assert codes.dtype == expected.dtype
     if codec in ("int8", "int4", "binary"):
@@ -126,8 +147,8 @@ def by_sentence_transformers(path: Path, rows: Float32Array) -> NDArray[Any]:
     model = import_module("sentence_transformers").SentenceTransformer(str(path), device="cpu")
     features = {"sentence_embedding": torch.from_numpy(rows.copy())}
     with torch.no_grad():
-        for module in list(model)[-2:]:
-            features = module(features)
+        for name, module in model.named_children():
+            features = module(features) if name.startswith("smec_") else features
     encoded: NDArray[Any] = features["sentence_embedding"].numpy()
     return encoded
 

@@ -1,6 +1,8 @@
-"""A compressor of every kind of block: nested sizes, a size with a head, a size given to PCA."""
+"""Compressors of every kind of block: nested sizes, a size with a head, a size given to PCA; with biases."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +35,34 @@ def compressor() -> Compressor:
         | {"smec": 0.5 + dim / 40, "ci": (0.4 + dim / 40, 0.6 + dim / 40)}
         for dim in DIMS
     ]
-    return Compressor.assemble(
+    blocks = [
+        Block(square[:, :8], (8, 4), "smec"),
+        Block(np.ascontiguousarray(square[:, :4] @ head), (2,), "smec", head, 4),
+        Block(np.ascontiguousarray(square[:, 9:10]), (1,), "pca"),
+    ]
+    return _assembled(blocks, sizes)
+
+
+def centred() -> Compressor:
+    """The same sizes, of which only 1 has no bias: what the others take is moved by the corpus' mean."""
+    rng = np.random.default_rng(7)
+    square = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0].astype(np.float32)
+    head = rng.standard_normal((4, 2)).astype(np.float32)
+    bias = -normalise(corpus()).mean(axis=0) @ square[:, :8]
+    small = np.ascontiguousarray(square[:, :4] @ head)
+    return _assembled(
         [
-            Block(square[:, :8], (8, 4), "smec"),
-            Block(np.ascontiguousarray(square[:, :4] @ head), (2,), "smec", head, 4),
-            Block(np.ascontiguousarray(square[:, 9:10]), (1,), "pca"),
-        ],
+            Block(square[:, :8], (8, 4), "pca-centred", bias=bias),
+            Block(small, (2,), "spectemp", head, 4, bias[:4] @ head),
+            Block(np.ascontiguousarray(square[:, 9:10]), (1,), "truncate"),
+        ]
+    )
+
+
+def _assembled(blocks: list[Block], sizes: list[dict[str, Any]] | None = None) -> Compressor:
+    validation = None if sizes is None else {"metric": "ndcg@10", "queries": 40, "sizes": sizes}
+    return Compressor.assemble(
+        blocks,
         {
             "smec_version": "0.1.0",
             "source_model": "all-test-v1",
@@ -48,7 +72,7 @@ def compressor() -> Compressor:
             "data": {"name": "small", "corpus": "c0ffee"},
             "libraries": {"numpy": np.__version__},
             "canary_ids": ("d0", "d1", "d2"),
-            "validation": {"metric": "ndcg@10", "queries": 40, "sizes": sizes},
+            "validation": validation,
         },
         canaries=corpus()[:3],
         mean=normalise(corpus()).mean(axis=0),

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from small_compressor import compressor
+from small_compressor import centred, compressor, corpus
 from smec import Compressor
 from smec.artefact import CARD_FILE, CONFIG_FILE, TENSORS_FILE, tensors_hash
 from smec.errors import ArtefactError, OutputError
+from smec.vectors import normalise
 
 
 @pytest.fixture
@@ -78,6 +80,30 @@ def test_a_damaged_folder_is_refused_in_one_line(
     assert message in str(caught.value)
     assert str(model) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_bias_that_is_missing_or_of_another_length_is_refused(tmp_path: Path) -> None:
+    centred().save(tmp_path / "model")
+    config = tmp_path / "model" / CONFIG_FILE
+    blocks = json.loads(config.read_text("utf-8"))["blocks"]
+    assert [block["bias"] for block in blocks] == ["block.0.bias", "block.1.bias", None]
+    for other, message in (
+        ("block.7.bias", "lacks the tensor 'block.7.bias'"),
+        ("block.1.bias", r"a bias of shape \(2,\) cannot serve 8 dims"),
+        ("corpus.mean", r"a bias of shape \(16,\) cannot serve 8 dims"),
+    ):
+        edit(config, blocks=[{**blocks[0], "bias": other}, *blocks[1:]])
+        with pytest.raises(ArtefactError, match=message):
+            Compressor.load(tmp_path / "model")
+
+
+def test_an_artefact_of_before_there_were_biases_encodes_the_same_bits(model: Path) -> None:
+    blocks = json.loads((model / CONFIG_FILE).read_text("utf-8"))["blocks"]
+    edit(model / CONFIG_FILE, blocks=[{k: v for k, v in block.items() if k != "bias"} for block in blocks])
+    loaded = Compressor.load(model)
+    product = corpus() @ load_file(model / TENSORS_FILE)["block.0"]
+    np.testing.assert_array_equal(loaded.encode(corpus()), normalise(product))
+    assert loaded.fingerprint == compressor().fingerprint
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:

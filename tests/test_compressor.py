@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from small_compressor import DIMS, WIDTH, compressor, corpus
+from small_compressor import DIMS, WIDTH, centred, compressor, corpus
 from smec import Compressor
 from smec.artefact import tensors_hash
 from smec.encoder import Encoder
@@ -23,6 +23,9 @@ from smec.vectors import FloatArray
 USABLE = arrays(np.float64, (3, WIDTH), elements=st.floats(-100, 100)).filter(
     lambda rows: bool((np.linalg.norm(rows, axis=1) > 0.1).all())
 )
+
+KINDS = {"plain": compressor, "centred": centred}
+"""Kind of product -> a compressor that makes it."""
 
 
 def unit(rows: FloatArray) -> FloatArray:
@@ -38,6 +41,23 @@ def test_encoding_is_one_product_and_unit_length(dim: int) -> None:
     np.testing.assert_allclose(encoded, unit(product), atol=1e-5)
 
 
+@pytest.mark.parametrize("dim", (8, 4, 2))
+def test_a_bias_is_added_to_the_product_of_a_vector_of_unit_length(dim: int) -> None:
+    encoded = centred().encode(corpus(), dim)
+    rows = unit(corpus().astype(np.float64))
+    product = (rows - rows.mean(axis=0)) @ centred().block(dim).matrix[:, :dim]
+    assert encoded.dtype == np.float32
+    np.testing.assert_allclose(encoded, unit(product), atol=1e-5)
+    np.testing.assert_array_equal(centred().encode_queries(corpus(), dim), encoded)
+    assert centred().fallbacks[dim] == ("spectemp" if dim == 2 else "pca-centred")
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e-3, 1e12, 1e30])
+def test_with_a_bias_the_length_does_not_matter_either(factor: float) -> None:
+    longer = centred().encode(corpus() * np.float32(factor), 4)
+    np.testing.assert_allclose(longer, centred().encode(corpus(), 4), atol=1e-6)
+
+
 def test_it_is_an_encoder_of_its_largest_size_by_default() -> None:
     small = compressor()
     assert isinstance(small, Encoder)
@@ -46,9 +66,10 @@ def test_it_is_an_encoder_of_its_largest_size_by_default() -> None:
     np.testing.assert_array_equal(small.encode_queries(corpus(), 4), small.encode(corpus(), 4))
 
 
-@given(USABLE)
-def test_a_prefix_of_a_nested_size_is_the_smaller_size(rows: FloatArray) -> None:
-    larger, smaller = compressor().encode(rows, 8), compressor().encode(rows, 4)
+@pytest.mark.parametrize("kind", KINDS)
+@given(rows=USABLE)
+def test_a_prefix_of_a_nested_size_is_the_smaller_size(kind: str, rows: FloatArray) -> None:
+    larger, smaller = KINDS[kind]().encode(rows, 8), KINDS[kind]().encode(rows, 4)
     # A prefix that is all but zero has no direction to speak of in float32.
     clear = np.linalg.norm(larger[:, :4], axis=1) > 0.01
     np.testing.assert_allclose(unit(larger[clear, :4]), smaller[clear], atol=1e-4)
@@ -61,21 +82,26 @@ def test_the_length_of_what_is_encoded_does_not_matter(rows: FloatArray, factor:
     np.testing.assert_allclose(once, again, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 5e-3), (np.float64, 1e-6)])
-def test_half_and_double_precision_are_taken(dtype: type[np.floating[Any]], tolerance: float) -> None:
-    encoded = compressor().encode(corpus().astype(dtype), 4)
+def test_half_and_double_precision_are_taken(
+    kind: str, dtype: type[np.floating[Any]], tolerance: float
+) -> None:
+    encoded = KINDS[kind]().encode(corpus().astype(dtype), 4)
     assert encoded.dtype == np.float32
-    np.testing.assert_allclose(encoded, compressor().encode(corpus(), 4), atol=tolerance)
+    np.testing.assert_allclose(encoded, KINDS[kind]().encode(corpus(), 4), atol=tolerance)
 
 
-def test_one_vector_gives_one_vector() -> None:
-    encoded = compressor().encode(corpus()[0], 4)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_vector_gives_one_vector(kind: str) -> None:
+    encoded = KINDS[kind]().encode(corpus()[0], 4)
     assert encoded.shape == (4,)
-    np.testing.assert_allclose(encoded, compressor().encode(corpus(), 4)[0], atol=1e-6)
+    np.testing.assert_allclose(encoded, KINDS[kind]().encode(corpus(), 4)[0], atol=1e-6)
 
 
-def test_other_widths_unserved_sizes_and_unusable_rows_are_refused() -> None:
-    small = compressor()
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_widths_unserved_sizes_and_unusable_rows_are_refused(kind: str) -> None:
+    small = KINDS[kind]()
     with pytest.raises(DataError, match="15 dims, but 16"):
         small.encode(corpus()[:, :15])
     with pytest.raises(ConfigError, match="size 3 is not served; it serves 8, 4, 2, 1"):
@@ -89,9 +115,10 @@ def test_other_widths_unserved_sizes_and_unusable_rows_are_refused() -> None:
         small.encode(broken)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("source", "dim"), [(8, 8), (8, 4), (8, 2), (4, 2), (2, 2)])
-def test_stored_vectors_shrink_to_what_the_originals_encode_to(source: int, dim: int) -> None:
-    small = compressor()
+def test_stored_vectors_shrink_to_what_the_originals_encode_to(source: int, dim: int, kind: str) -> None:
+    small = KINDS[kind]()
     shrunk = small.shrink(small.encode(corpus(), source), dim)
     np.testing.assert_allclose(shrunk, small.encode(corpus(), dim), atol=1e-5)
 
@@ -108,8 +135,9 @@ def test_what_cannot_be_made_from_stored_vectors_is_refused() -> None:
         small.shrink(small.encode(corpus(), 8), 3)
 
 
-def test_saved_and_loaded_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
-    small = compressor()
+@pytest.mark.parametrize("kind", KINDS)
+def test_saved_and_loaded_it_is_the_same_to_the_byte(kind: str, tmp_path: Path) -> None:
+    small = KINDS[kind]()
     small.save(tmp_path / "one")
     loaded = Compressor.load(tmp_path / "one")
     loaded.save(tmp_path / "two")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from small_compressor import compressor, corpus, embeddings
+from small_compressor import centred, compressor, corpus, embeddings
 from smec import verify
 from smec.compressor import CANARY_OUTPUTS, Compressor
 from smec.data import Embeddings
@@ -20,6 +22,13 @@ def test_an_untouched_compressor_and_its_own_data_pass() -> None:
     checks = verify(compressor(), embeddings())
     assert [(check.name, check.passed) for check in checks] == [("canaries", True), ("embedding model", True)]
     assert "3 canary ids found" in checks[1].detail
+
+
+def test_outputs_of_blocks_with_a_bias_are_checked_with_it() -> None:
+    whole = centred()
+    assert [check.passed for check in verify(whole, embeddings())] == [True, True]
+    without = [replace(block, bias=None) for block in whole.blocks]
+    assert not verify(Compressor(without, whole.manifest, whole.tensors))[0].passed
 
 
 def test_outputs_that_are_no_longer_computed_fail() -> None:

@@ -3,7 +3,7 @@
 ::
 
     MODEL/
-    ├── compressor.safetensors   one matrix per block, heads, canaries, calibrations of codecs
+    ├── compressor.safetensors   per block a matrix, head and bias; canaries, calibrations of codecs
     ├── config.json              a `Manifest`
     └── README.md                the model card, made from the manifest
 """
@@ -53,6 +53,8 @@ class BlockRecord(_Record):
     """Name of the (head_dim, max(dims)) matrix that makes this block from stored vectors."""
     head_dim: int | None = None
     """Size of the stored vectors that the head takes."""
+    bias: str | None = None
+    """Name of the (max(dims),) vector that is added to the product of a unit-length input."""
 
 
 class CodecRecord(_Record):

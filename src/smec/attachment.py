@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 EXTRA = "sentence-transformers"
 
 
-def attach(model: SentenceTransformer, matrix: Float32Array) -> SentenceTransformer:
-    """The model with ``Dense`` (linear, no bias, no activation) and ``Normalize`` behind its modules.
+def attach(
+    model: SentenceTransformer, matrix: Float32Array, bias: Float32Array | None = None
+) -> SentenceTransformer:
+    """The model with ``Dense`` (linear, no activation) and ``Normalize`` behind its modules.
 
     The model's own Dense and Normalize modules stay: they made the vectors that the compressor was
     trained on, and what only changes a vector's length changes nothing here.
@@ -25,6 +27,8 @@ def attach(model: SentenceTransformer, matrix: Float32Array) -> SentenceTransfor
     model : SentenceTransformer
         Not changed; the result shares its modules.
     matrix : ndarray of shape (D, dim), float32
+    bias : ndarray of shape (dim,), float32, optional
+        Added to the product of a unit-length input: another ``Normalize`` stands before ``Dense``.
 
     Returns
     -------
@@ -44,13 +48,18 @@ def attach(model: SentenceTransformer, matrix: Float32Array) -> SentenceTransfor
     except ModuleNotFoundError as error:
         raise MissingExtraError(EXTRA, EXTRA, "attaching") from error
     check_width(model, matrix.shape[0])
-    dense = Dense(*matrix.shape, bias=False, activation_function=None)
-    weight = dense.linear.weight
+    dense = Dense(*matrix.shape, bias=bias is not None, activation_function=None)
+    linear = dense.linear
     # In the type that the model computes in: its vectors are the layer's input.
-    weight.data = weight.new_tensor(matrix.T, dtype=next(model.parameters(), weight).dtype)
+    dtype = next(model.parameters(), linear.weight).dtype
+    linear.weight.data = linear.weight.new_tensor(matrix.T, dtype=dtype)
     # With their names, by which the model hands arguments of `encode` to single modules.
     named = OrderedDict(model.named_children())
-    named |= {f"smec_{len(named)}_projection": dense, f"smec_{len(named)}_length": Normalize()}
+    place = f"smec_{len(named)}"
+    if bias is not None:
+        linear.bias.data = linear.bias.new_tensor(bias, dtype=dtype)
+        named[f"{place}_input_length"] = Normalize()
+    named |= {f"{place}_projection": dense, f"{place}_length": Normalize()}
     small = SentenceTransformer(
         modules=named,
         prompts=model.prompts,

@@ -5,24 +5,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from smec.artefact import BlockRecord, Manifest, Tensors
 from smec.errors import ArtefactError
-from smec.vectors import Float32Array
+from smec.vectors import Float32Array, row_energy
 
 
 @dataclass(frozen=True)
 class Block:
     """One folded matrix and the nested sizes that it serves.
 
-    ``head`` is what makes the block's vectors from stored vectors of ``head_dim`` (a stage
-    with a layer of its own, or a size added by ``extend``).
+    Parameters
+    ----------
+    matrix : ndarray of shape (D, dims[0]), float32
+    dims : tuple of int
+        Served sizes, descending.
+    method : str
+        "smec", or the baseline that the gate fell back to.
+    head : ndarray of shape (head_dim, dims[0]), float32, optional
+        Makes the block's vectors from stored vectors of ``head_dim`` (a stage with a layer of its own, or
+        a size added by ``extend``).
+    head_dim : int, optional
+        Size of the stored vectors that the head takes.
+    bias : ndarray of shape (dims[0],), float32, optional
+        Added to the product of a unit-length input: ``-mean @ matrix`` where a mean is subtracted first.
     """
 
-    matrix: Float32Array  # (D, dims[0])
+    matrix: Float32Array
     dims: tuple[int, ...]
     method: str
-    head: Float32Array | None = None  # (head_dim, dims[0])
+    head: Float32Array | None = None
     head_dim: int | None = None
+    bias: Float32Array | None = None
+
+    def leading(self, dim: int) -> tuple[Float32Array, Float32Array | None]:
+        """Matrix and bias of a served size: the first ``dim`` columns, shapes (D, dim) and (dim,)."""
+        return self.matrix[:, :dim], None if self.bias is None else self.bias[:dim]
+
+    def product(self, rows: Float32Array, dim: int) -> Float32Array:
+        """Vectors of a served size before they get unit length: ``rows @ matrix + |rows| * bias``.
+
+        The input's length scales the bias too, so that it changes the length of the result alone.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, D), float32
+            Vectors of any length.
+        dim : int
+
+        Returns
+        -------
+        ndarray of shape (n, dim), float32
+        """
+        matrix, bias = self.leading(dim)
+        small: Float32Array = rows @ matrix
+        if bias is not None:
+            small += np.sqrt(row_energy(rows)).astype(np.float32)[:, None] * bias
+        return small
 
 
 def check_sizes(blocks: Sequence[Block], manifest: Manifest, where: str) -> None:
@@ -43,6 +83,23 @@ def check_sizes(blocks: Sequence[Block], manifest: Manifest, where: str) -> None
             raise ArtefactError(
                 f"{where}: a matrix of shape {shape} cannot serve {least[0]} -> {least[1]} dims"
             )
+        if block.bias is not None and block.bias.shape != (least[1],):
+            raise ArtefactError(f"{where}: a bias of shape {block.bias.shape} cannot serve {least[1]} dims")
+
+
+def recorded(block: Block, name: str) -> tuple[BlockRecord, Tensors]:
+    """A block for the artefact: its record, and its tensors under names that begin with ``name``."""
+    head, bias = f"{name}.head", f"{name}.bias"
+    tensors = {name: block.matrix, head: block.head, bias: block.bias}
+    record = BlockRecord(
+        tensor=name,
+        dims=block.dims,
+        method=block.method,
+        head=None if block.head is None else head,
+        head_dim=block.head_dim,
+        bias=None if block.bias is None else bias,
+    )
+    return record, {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
 def restored(record: BlockRecord, tensors: Tensors) -> Block:
@@ -53,4 +110,5 @@ def restored(record: BlockRecord, tensors: Tensors) -> Block:
         method=record.method,
         head=tensors[record.head] if record.head is not None else None,
         head_dim=record.head_dim,
+        bias=tensors[record.bias] if record.bias is not None else None,
     )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smec import artefact, attachment
-from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors
-from smec.block import Block, check_sizes, restored
+from smec.artefact import CodecRecord, Manifest, Tensors
+from smec.block import Block, check_sizes, recorded, restored
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
@@ -116,7 +116,7 @@ class Compressor(OnHub):
 
     @property
     def blocks(self) -> list[Block]:
-        """Every matrix once, by the largest size that it serves."""
+        """Every block once, by the largest size that it serves."""
         return list({id(block): block for block in map(self.block, self.dims)}.values())
 
     def block(self, dim: int) -> Block:
@@ -131,7 +131,7 @@ class Compressor(OnHub):
         ids: Sequence[str] | None = None,
         feedback: Feedback | None = None,
     ) -> Float32Array:
-        """Compress embeddings: one matrix product and L2 normalisation.
+        """Compress embeddings: one matrix product, plus a bias if the size has one, and L2 normalisation.
 
         Parameters
         ----------
@@ -163,10 +163,9 @@ class Compressor(OnHub):
             if ids is None:
                 raise ConfigError("encode: feedback moves documents by their ids; pass ids")
             rows = feedback.move(rows, ids)
-        matrix = self._blocks[width].matrix[:, :width]
         # What is unusable in a row shows in its product, which is smaller to look at.
         with np.errstate(over="ignore", invalid="ignore"):
-            small = np.asarray(rows, dtype=np.float32) @ matrix
+            small = self._blocks[width].product(np.asarray(rows, dtype=np.float32), width)
         energy = row_energy(small)
         if not usable(energy):
             check_vectors(rows, "encode")
@@ -175,7 +174,7 @@ class Compressor(OnHub):
         return encoded[0] if single else encoded
 
     def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
-        """Compress query embeddings: queries and documents share the matrix."""
+        """Compress query embeddings: queries and documents share the product."""
         return self.encode(vectors, dim)
 
     def shrink(self, vectors: FloatArray, dim: int) -> Float32Array:
@@ -260,7 +259,7 @@ class Compressor(OnHub):
             ``pip install 'smec[sentence-transformers]'``.
         """
         width = served(dim, self.dims, self.name)
-        return attachment.attach(model, self._blocks[width].matrix[:, :width])
+        return attachment.attach(model, *self._blocks[width].leading(width))
 
     @classmethod
     def assemble(
@@ -286,21 +285,11 @@ class Compressor(OnHub):
         tensors: Tensors = {CANARY_INPUTS: normalise(canaries), MEAN: np.asarray(mean, dtype=np.float32)}
         records = []
         for number, block in enumerate(sorted(blocks, key=lambda b: -b.dims[0])):
-            name = f"block.{number}"
-            tensors[name] = block.matrix
-            if block.head is not None:
-                tensors[f"{name}.head"] = block.head
-            records.append(
-                BlockRecord(
-                    tensor=name,
-                    dims=block.dims,
-                    method=block.method,
-                    head=f"{name}.head" if block.head is not None else None,
-                    head_dim=block.head_dim,
-                )
-            )
+            record, named = recorded(block, f"block.{number}")
+            records.append(record)
+            tensors |= named
             for dim in block.dims:
-                outputs = normalise(tensors[CANARY_INPUTS] @ block.matrix[:, :dim])
+                outputs = normalise(block.product(tensors[CANARY_INPUTS], dim))
                 tensors[CANARY_OUTPUTS.format(dim=dim)] = outputs
         for codec in codecs:
             prefix = CALIBRATION.format(dim=codec.dim, name=codec.name)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from smec.errors import ConfigError
 
 Preset = Literal["default", "paper"]
+CorpusKind = Literal["growing", "fixed"]
 
 
 class _Settings(BaseModel):
@@ -24,13 +25,19 @@ class RankConfig(_Settings):
     loss: Literal["infonce", "pairwise"] = "infonce"
     temperature: float = Field(0.05, gt=0)
     """Divides cosines (range -1 to 1) before the softmax or the logistic."""
+    weight: float = Field(1.0, ge=0)
+    """Factor of the rank loss."""
 
 
 class DistillationConfig(_Settings):
-    """What the trained full size teaches the small ones (schedule "distilled")."""
+    """What the full size teaches the small ones: the trained one (schedule "distilled"), or the originals
+    (schedule "joint")."""
 
     weight: float = Field(1.0, ge=0)
-    """Factor of the distillation loss beside the rank loss."""
+    """Factor of the distillation loss beside the rank loss; 0: no distillation."""
+    tempering: float = Field(0.0, ge=0, le=1)
+    """Schedule "joint": the originals teach with their principal axes scaled by
+    eigenvalue^(-tempering/2)."""
     anchors: int = Field(64, ge=0)
     """Random documents per step whose similarities are taught besides those of the queries. With more
     than 1,000 queries to fit fewer, in proportion: the more the labels say, the less the teacher has to."""
@@ -83,6 +90,8 @@ class OptimiserConfig(_Settings):
     """Queries per step; without labels, documents."""
     negatives: int = Field(1024, ge=0)
     """Random corpus documents per step, besides the positives of the other queries."""
+    hard_negatives: int = Field(0, ge=0)
+    """Nearest documents of each query of a step, by the originals' cosine, added to the random ones."""
 
 
 class ValidationConfig(_Settings):
@@ -94,14 +103,16 @@ class ValidationConfig(_Settings):
     most: int = Field(1000, ge=1)
     """Upper limit of held-out queries (or vectors)."""
     folds: int = Field(4, ge=1)
-    """Trainings where fewer than 500 queries are judged: each holds out another part of them, their
+    """Trainings where fewer than ``few`` queries are judged: each holds out another part of them, their
     matrices are averaged, and the gate sees all queries. 1: one training always. Not with fresh layers."""
+    few: int = Field(3000, ge=0)
+    """Judged train queries from which one held-out part is enough to tell a gain from luck."""
     every: int = Field(25, ge=1)
     """Steps between two checks."""
     patience: int = Field(5, ge=1)
     """Checks without improvement that end a stage."""
     gate: bool = True
-    """Replace a size that is not better than PCA and truncation by the better of them."""
+    """Replace a size that is not better than the baselines by the best of them."""
 
 
 class TrainConfig(_Settings):
@@ -112,11 +123,20 @@ class TrainConfig(_Settings):
     """Served sizes, descending; D/2 to D/32 by default."""
     supervised: bool = True
     seed: int = Field(0, ge=0)
+    corpus: CorpusKind = "growing"
+    """Which held-out queries decide: those that ask for documents without a fitted judgement, or, for a
+    corpus that is fixed and judged throughout, all of them."""
+    candidates: tuple[str, ...] = ()
+    """Names of `CANDIDATES` that are trained and compared on held-out queries; the best one ships. Their
+    settings replace those of this configuration. Empty: this configuration alone."""
     start: Literal["pca", "identity"] = "pca"
     """Where the first stage starts: principal axes of the corpus, or the given coordinates."""
     tempering: float = Field(0.3, ge=0, le=1)
     """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening. Not used with
     start "identity"."""
+    coordinates: Literal["given", "principal"] = "principal"
+    """Coordinates of the trained residual. AdamW moves all of them at one pace: in the given ones, over
+    which a strong principal axis is spread, such an axis is weakened sooner."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"

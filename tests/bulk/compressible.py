@@ -19,14 +19,15 @@ DIMS = (8, 4, 2)
 
 
 def compressor() -> Compressor:
-    """Sizes 8 and 4 are prefixes of one matrix; 2 has its own, with a head on the size 4."""
+    """Sizes 8 and 4 are prefixes of one matrix with a bias; 2 has its own, with a head on the size 4."""
     rng = np.random.default_rng(7)
     square = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
     head = rng.normal(size=(4, 2)).astype(np.float32)
+    bias = (rng.normal(size=8) / 4).astype(np.float32)
     return Compressor.assemble(
         [
-            Block(square[:, :8], (8, 4), "smec"),
-            Block(np.ascontiguousarray(square[:, :4] @ head), (2,), "smec", head, 4),
+            Block(square[:, :8], (8, 4), "pca-centred", bias=bias),
+            Block(np.ascontiguousarray(square[:, :4] @ head), (2,), "smec", head, 4, bias[:4] @ head),
         ],
         {
             "smec_version": "0",

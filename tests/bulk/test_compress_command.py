@@ -52,6 +52,8 @@ def test_json(model: Path) -> None:
         "codec": "float32",
         "input_bytes_per_vector": 64,
         "bytes_per_vector": 32,
+        "moved": None,
+        "judged": None,
         "output": str(model.parent / "out.npy"),
     }
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from exportable import READ, compressor, vectors
+from exportable import READ, centred, compressor, vectors
 from smec.cli.main import app
 
 
@@ -59,6 +59,15 @@ def test_the_numpy_module_serves_the_prefixes(model: Path, tmp_path: Path) -> No
     exec(text, space)
     encoded = space["encode"](vectors(), 24)  # type: ignore[operator]
     assert np.abs(encoded - compressor().encode(vectors(), 24)).max() <= 1e-5
+
+
+def test_the_numpy_module_of_a_size_with_a_bias_serves_the_prefixes(tmp_path: Path) -> None:
+    centred().save(tmp_path / "model")
+    assert run(tmp_path / "model", "--to", "numpy", "-o", tmp_path / "out").exit_code == 0
+    space: dict[str, object] = {"__file__": str(tmp_path / "out" / "encode.py")}
+    exec((tmp_path / "out" / "encode.py").read_text("utf-8"), space)
+    encoded = space["encode"](vectors(), 24)  # type: ignore[operator]
+    assert np.abs(encoded - centred().encode(vectors(), 24)).max() <= 1e-5
 
 
 def test_torchscript_takes_float16(model: Path, tmp_path: Path) -> None:

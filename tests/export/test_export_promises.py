@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exportable import DIMS, READ, TOLERANCE, check_codes, compressor, vectors
+from exportable import DIMS, MODELS, READ, TOLERANCE, check_codes, compressor, vectors
 from smec.errors import ConfigError, MissingExtraError, OutputError
 from smec.export import TARGETS, export
 
@@ -23,19 +23,22 @@ CODES = {
 
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("target", HERE)
-def test_an_export_agrees_with_encode(target: str, dim: int, tmp_path: Path) -> None:
-    export(compressor(), target, tmp_path / "out", dim=dim)
+@pytest.mark.parametrize("model", MODELS)
+def test_an_export_agrees_with_encode(model: str, target: str, dim: int, tmp_path: Path) -> None:
+    compressor = MODELS[model]()
+    export(compressor, target, tmp_path / "out", dim=dim)
     found = READ[target](tmp_path / "out", vectors())
     assert found.shape == (1000, dim) and found.dtype == np.float32
-    deviation = np.abs(found - compressor().encode(vectors(), dim)).max()
+    deviation = np.abs(found - compressor.encode(vectors(), dim)).max()
     assert deviation <= TOLERANCE
     alone = READ[target](tmp_path / "out", vectors()[:1])
     assert np.abs(alone - found[:1]).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize(("target", "codec"), [(t, c) for t, codecs in CODES.items() for c in codecs])
-def test_codes_are_the_codecs_own_bytes(target: str, codec: str, tmp_path: Path) -> None:
-    check_codes(target, tmp_path, codec, 48)
+@pytest.mark.parametrize("model", MODELS)
+def test_codes_are_the_codecs_own_bytes(model: str, target: str, codec: str, tmp_path: Path) -> None:
+    check_codes(MODELS[model](), target, tmp_path, codec, 48)
 
 
 @pytest.mark.parametrize("codec", ["pq8", "opq8", "rabitq"])

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
-from exportable import compressor, vectors
+from exportable import MODELS, centred, compressor, vectors
 from smec.export import export
 from smec.vectors import normalise
 
@@ -24,6 +24,16 @@ def test_the_transform_is_the_projection(folder: Path) -> None:
     assert (transform.d_in, transform.d_out, transform.is_trained) == (384, 48, True)
     small = normalise(transform.apply(vectors()))
     assert np.abs(small - compressor().encode(vectors(), 48)).max() <= 1e-5
+
+
+def test_a_transform_with_a_bias_takes_vectors_of_unit_length_and_says_so(tmp_path: Path) -> None:
+    said = "bring vectors to unit length before it too"
+    for name, model in MODELS.items():
+        export(model(), "faiss", tmp_path / name, dim=48)
+        assert (said in (tmp_path / name / "README.md").read_text("utf-8")) == (name == "centred")
+    transform = faiss.read_VectorTransform(str(tmp_path / "centred" / "transform.vt"))
+    small = normalise(transform.apply(normalise(vectors())))
+    assert np.abs(small - centred().encode(vectors(), 48)).max() <= 1e-5
 
 
 def test_indexes_take_full_size_vectors_and_keep_ids(folder: Path, tmp_path: Path) -> None:

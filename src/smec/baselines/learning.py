@@ -18,16 +18,18 @@ from torch.nn import functional
 from smec.baselines.pca import principal_axes
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.data import Dataset
-from smec.errors import DataError
 from smec.training.batches import Batch, Batches
 from smec.training.held_out import training_folds
 from smec.training.loop import LoopState, optimise
-from smec.training.pool import FEWEST_QUERIES, Pool, build_pool, fold_pools
+from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
 from smec.training.validation import HeldOut
 from smec.vectors import normalise
 
 POOL = 100_000
 """Most corpus rows held in memory, as for smec."""
+
+FEW = 500
+"""Judged train queries below which a rival trains on several folds."""
 
 Parameters = Mapping[str, Tensor]
 Forward = Callable[[Parameters, Tensor], Tensor]
@@ -101,18 +103,12 @@ def lessons(
 
 
 def _supervised_pools(dataset: Dataset, seed: int) -> list[Pool]:
-    judged = dataset.judged("train")
-    if len(judged) < FEWEST_QUERIES:
-        raise DataError(
-            f"{dataset.name}: only {len(judged)} train queries have a relevant document: "
-            f"judge {FEWEST_QUERIES} at least"
-        )
-    folds = training_folds(judged, ValidationConfig(), seed=seed)
+    folds = training_folds(judged_train_queries(dataset), ValidationConfig(few=FEW), seed=seed)
     return fold_pools(dataset, folds, seed=seed, limit=POOL)
 
 
 def _unsupervised_pool(dataset: Dataset, seed: int) -> Pool:
-    return build_pool(dataset, supervised=False, seed=seed, limit=POOL, validation=ValidationConfig())
+    return document_pool(dataset, seed=seed, limit=POOL, validation=ValidationConfig())
 
 
 class Lesson:
@@ -183,7 +179,7 @@ class Lesson:
                 for rows in (held_out.documents, held_out.queries)
             )
             of_size = [
-                held_out.scores_of(normalise(documents[:, :dim]), normalise(queries[:, :dim])).mean()
+                held_out.mean(held_out.scores_of(normalise(documents[:, :dim]), normalise(queries[:, :dim])))
                 for dim in dims or self.dims
             ]
             return float(np.mean(of_size))

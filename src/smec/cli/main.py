@@ -18,6 +18,7 @@ from smec.cli.embed import embed
 from smec.cli.evaluate import evaluate
 from smec.cli.export import export
 from smec.cli.extend import extend
+from smec.cli.feedback import feedback
 from smec.cli.inspect import inspect
 from smec.cli.migrate import migrate
 from smec.cli.report import report
@@ -31,6 +32,7 @@ HINTS = {
     "train": "; continue with --resume",
     "compress": "; a folder of shards continues with --resume",
     "embed": "; the same command goes on where it stopped",
+    "feedback": "; the same command finishes it",
     "migrate": "; continue with --resume",
 }
 
@@ -103,6 +105,7 @@ for _command in (
     compress,
     export,
     migrate,
+    feedback,
     serve,
     evaluate,
     report,

@@ -67,8 +67,21 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _in_words(answer: Answer) -> str:
     result = answer.result
-    kept = "" if answer.share is None else f", {100 * answer.share:.1f} % of the full score"
-    return (
-        f"{answer.model}: {result.bytes} bytes ({result.dim} dims as {result.codec}){kept}, "
-        f"{answer.times_smaller:.3g} times smaller"
+    size = f"{result.bytes} bytes ({result.dim} dims as {result.codec})"
+    measure = next(iter(result.metrics))
+    lines = [
+        f"  {kept.points:+.1f} points of {measure} {'over' if kept.group.name == 'all' else 'on'} "
+        f"{kept.group.words}{_share(kept.share)}"
+        for kept in answer.kept
+    ]
+    return "\n".join(
+        [
+            f"{answer.model}: {size}, {answer.times_smaller:.3g} times smaller",
+            *lines,
+            *(f"  {said}" for said in answer.unmeasured),
+        ]
     )
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f": {100 * share:.1f} % of the full score"

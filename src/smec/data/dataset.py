@@ -54,6 +54,15 @@ class JudgedQueries:
             qrels={id_: self.qrels[id_] for id_ in ids},
         )
 
+    def joined(self, others: JudgedQueries) -> JudgedQueries:
+        """Return these queries, then the others, which are different ones."""
+        return JudgedQueries(
+            ids=self.ids + others.ids,
+            vectors=np.concatenate([self.vectors, others.vectors]),
+            grades=self.grades + others.grades,
+            qrels={**self.qrels, **others.qrels},
+        )
+
     def without(self, documents: Mapping[int, str]) -> JudgedQueries:
         """Return the queries without their judgements of these documents, corpus row -> id."""
         ids = set(documents.values())

@@ -75,6 +75,20 @@ def parse(url: str) -> Address:
     return Address(address.scheme, location, collection, options.get("vector"), options.get("id"))
 
 
+def parse_target(url: str) -> Address:
+    """Take the URL of a collection apart that smec writes, whose columns have known names.
+
+    Raises
+    ------
+    ConfigError
+        As for `parse`, or options follow the collection.
+    """
+    address = parse(url)
+    if address.vector or address.id:
+        raise ConfigError(f"{address}: a target has the columns of its source; leave out what follows '?'")
+    return address
+
+
 def _is_folder(scheme: str, location: str) -> bool:
     if scheme == "qdrant":
         return location.startswith(("/", "."))

@@ -159,6 +159,21 @@ class Records:
                         documents=[one[DOCUMENT] for one in part.payload] if texts else None,
                     )
 
+    def replace(self, ids: Sequence[Id], vectors: FloatArray) -> None:
+        """In as many calls as the database wants."""
+        most = self._client.get_max_batch_size()
+        for start in range(0, len(ids), most):
+            with asking(self.name, *REFUSALS):
+                self._opened.update(
+                    ids=list(map(str, ids[start : start + most])),
+                    embeddings=np.asarray(vectors[start : start + most], dtype=np.float32),
+                )
+
+    def restamp(self, stamp: Stamp) -> None:
+        """In the collection's metadata."""
+        with asking(self.name, *REFUSALS):
+            self._opened.modify(metadata={**self._opened.metadata, KEY: stamp.model_dump_json()})
+
     def build_index(self) -> None:
         """Chroma does it while it writes."""
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smec.codecs import Codes
 from smec.errors import DatabaseError, DataError
+from smec.feedback import FeedbackStamp
 from smec.vectors import FloatArray
 
 Id = int | str
@@ -89,6 +90,8 @@ class Stamp(BaseModel):
     """Names of the columns, where a collection has columns."""
     free: bool = False
     """Whether rows of the source have fields of their own: a table holds them as JSON in one column."""
+    feedback: FeedbackStamp | None = None
+    """The feedback that has moved documents."""
 
 
 class Collection(Protocol):
@@ -124,6 +127,12 @@ class Collection(Protocol):
 
     def write(self, page: Page) -> None:
         """Add rows whose ids are not there yet."""
+
+    def replace(self, ids: Sequence[Id], vectors: FloatArray | Codes) -> None:
+        """Give rows that are there, once each, other vectors or codes; their payload stays as it is."""
+
+    def restamp(self, stamp: Stamp) -> None:
+        """Keep this stamp in the place of the one that there is."""
 
     def build_index(self) -> None:
         """Index the vectors as the database usually does it, if that has not been done."""

@@ -82,8 +82,10 @@ class Table:
             return int(self._table.count_rows())
 
     def stamp(self) -> Stamp | None:
-        """From the schema's metadata."""
-        text = (self._opened.schema.metadata or {}).get(KEY)
+        """From the metadata of the vectors' field, where `restamp` keeps it, else from the schema's."""
+        schema = self._opened.schema
+        kept = [(field.metadata or {}).get(KEY) for field in schema]
+        text = next((one for one in kept if one is not None), (schema.metadata or {}).get(KEY))
         return None if text is None else read_stamp(text.decode(), self.name)
 
     def pages(self, rows: int) -> Iterator[Page]:
@@ -142,6 +144,24 @@ class Table:
                     values = [_fitting(one.get(field.name), field.type) for one in page.payload]
                     arrays[field.name] = pa.array(values, field.type)
             self._table.add(pa.table([arrays[name] for name in schema.names], schema=schema))
+
+    def replace(self, ids: Sequence[Id], vectors: FloatArray | Codes) -> None:
+        """One version of the table; the rows come last in the order of writing."""
+        shape = self._shape
+        rows = self._of(ids, self._table.schema.names)
+        places = {id_: place for place, id_ in enumerate(ids)}
+        ordered = vectors[[places[id_] for id_ in rows[shape.id.name].to_pylist()]]
+        field = rows.schema.field(shape.vector)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(ordered)), field.type.list_size)
+        with asking(self.name, *REFUSALS):
+            rows = rows.set_column(rows.schema.get_field_index(shape.vector), field, column)
+            self._table.merge_insert(shape.id.name).when_matched_update_all().execute(rows)
+
+    def restamp(self, stamp: Stamp) -> None:
+        """In the metadata of the vectors' field: LanceDB does not change those of a schema."""
+        with asking(self.name, *REFUSALS):
+            kept = {KEY.decode(): stamp.model_dump_json()}
+            self._table.update_field_metadata({"path": stamp.vector, "metadata": kept})
 
     def build_index(self) -> None:
         """HNSW of the numbers as they are, by cosine; for bits lists of them, by Hamming distance."""

@@ -10,7 +10,7 @@ from smec.artefact import tensors_hash
 from smec.codecs import Codec, Codes, code_bytes
 from smec.compressor import Compressor
 from smec.databases import open_collection
-from smec.databases.address import parse
+from smec.databases.address import parse_target
 from smec.databases.collection import PAGE_ROWS, Collection, Page, Shape, Stamp
 from smec.databases.comparison import RowSample, Side, ask, furthest
 from smec.databases.origin import Origin
@@ -105,9 +105,7 @@ def migrate(
         A database cannot be reached or refuses, at the start or midway; rows that are written stay.
     """
     stored = compressor.codec(codec, served(dim, compressor.dims, compressor.name))
-    named = parse(target)
-    if named.vector or named.id:
-        raise ConfigError(f"{named}: a target has the columns of its source; leave out what follows '?'")
+    parse_target(target)
     with ExitStack() as stack:
         full = stack.enter_context(open_collection(source))
         shape = checked_shape(full)

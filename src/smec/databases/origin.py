@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smec.compressor import CANARY_INPUTS, Compressor
+from smec.compressor import CANARY_INPUTS, MEAN, Compressor
 from smec.databases.collection import Id
 from smec.errors import DataError
 from smec.vectors import FloatArray, normalise
@@ -28,6 +28,9 @@ class Origin:
     can be strange too, the more the smaller the size: the compressor was not made for them. Where the matrix
     keeps almost everything, or little of its own canaries, nothing is found.
 
+    A block with a bias subtracts the corpus' mean, so its matrix keeps little of that direction. There the
+    mean counts as one more direction that is kept, and all directions have the same weight.
+
     Parameters
     ----------
     compressor : Compressor
@@ -35,7 +38,10 @@ class Origin:
 
     def __init__(self, compressor: Compressor) -> None:
         dim = compressor.dims[0]
-        self._matrix = compressor.block(dim).matrix[:, :dim]
+        self._matrix, bias = compressor.block(dim).leading(dim)
+        if bias is not None:
+            directions = np.column_stack([compressor.tensors[MEAN], self._matrix])
+            self._matrix = np.linalg.qr(directions).Q
         # A random direction keeps this share, and that much more or less.
         grams = self._matrix.T @ self._matrix
         random = float(np.trace(grams)) / compressor.input_dim

@@ -159,10 +159,9 @@ class Table:
                     f"{self.name}: PostgreSQL would cut the column's name {name!r}; rename it first"
                 )
         lines = ", ".join(f"{self._quoted(name)} {type_}" for name, type_ in columns.items())
-        comment = sql.Literal(MARK + stamp.model_dump_json()).as_string(self._connection)
         with asking(self.name, psycopg.Error), self._connection.transaction():
             self._run(f"CREATE TABLE {self._named} ({lines})")
-            self._run(f"COMMENT ON TABLE {self._named} IS {comment}")
+            self._comment(stamp)
         del self._catalogue.columns  # as there was none
 
     def write(self, page: Page) -> None:
@@ -182,6 +181,23 @@ class Table:
                         ]
                     )
                     rows.write_row([id_, self._text(vector), *values])
+
+    def replace(self, ids: Sequence[Id], vectors: FloatArray | Codes) -> None:
+        """One transaction: all of the rows or none."""
+        layout, declared = self._layout, self._catalogue.columns[self._layout.id.name].declared
+        kind = f"bit({layout.dim})" if self._kind == "bit" else self._kind
+        statement = (
+            f"UPDATE {self._named.replace('%', '%%')} SET {self._escaped(layout.vector)} = %s::{kind} "
+            f"WHERE {self._escaped(layout.id.name)} = %s::{declared}"
+        )
+        rows = [(self._text(vector), id_) for id_, vector in zip(ids, vectors, strict=True)]
+        with asking(self.name, psycopg.Error), self._connection.transaction():
+            self._connection.cursor().executemany(statement.encode(), rows)
+
+    def restamp(self, stamp: Stamp) -> None:
+        """In the comment of the table."""
+        with asking(self.name, psycopg.Error):
+            self._comment(stamp)
 
     def build_index(self) -> None:
         """HNSW, by cosine, or for bits by Hamming distance."""
@@ -262,6 +278,10 @@ class Table:
 
     def _text(self, vector: Any) -> str:
         return bit_string(vector, self._layout.dim) if self._kind == "bit" else str(vector.tolist())
+
+    def _comment(self, stamp: Stamp) -> None:
+        comment = sql.Literal(MARK + stamp.model_dump_json()).as_string(self._connection)
+        self._run(f"COMMENT ON TABLE {self._named} IS {comment}")
 
     def _run(self, statement: str) -> None:
         self._connection.execute(statement.encode())

@@ -199,6 +199,21 @@ class Points:
             for start in range(0, len(points), POINTS):
                 self._client.upsert(self._collection, points[start : start + POINTS], wait=True)
 
+    def replace(self, ids: Sequence[Id], vectors: FloatArray) -> None:
+        """In requests that are not too large."""
+        points = [
+            models.PointVectors(id=point_id(id_), vector=vector.tolist())
+            for id_, vector in zip(ids, vectors, strict=True)
+        ]
+        with asking(self.name, *REFUSALS):
+            for start in range(0, len(points), POINTS):
+                self._client.update_vectors(self._collection, points[start : start + POINTS], wait=True)
+
+    def restamp(self, stamp: Stamp) -> None:
+        """In the collection's metadata."""
+        with asking(self.name, *REFUSALS):
+            self._client.update_collection(self._collection, metadata={KEY: stamp.model_dump_json()})
+
     def build_index(self) -> None:
         """The server does it by itself; local mode has none."""
 

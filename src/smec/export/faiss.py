@@ -4,7 +4,8 @@
 
     PATH/
     ├── transform.vt           a LinearTransform, D -> dim, for an index of your own
-    ├── index.faiss            LinearTransform, NormalizationTransform, an empty index: for ``add``
+    ├── index.faiss            LinearTransform, NormalizationTransform, an empty index: for ``add``;
+    │                          with a bias another NormalizationTransform before them
     ├── index-with-ids.faiss   the same in an IndexIDMap2: for ``add_with_ids``
     └── README.md
 """
@@ -33,8 +34,9 @@ Made by smec {smec_version} from the compressor `{smec_fingerprint}`.
 
 `index.faiss` and `index-with-ids.faiss` are empty; they take full-size vectors in `add` or `add_with_ids` and
 in `search`, and store small ones. {scores}
-`transform.vt` is the projection alone, without the step to unit length.
+`transform.vt` is the projection alone, without the step to unit length.{unit_input}
 """
+UNIT_INPUT = " It has a bias: bring vectors to unit length before it too."
 PRODUCTS = "Scores are inner products of the query with what is stored: larger is nearer."
 DISTANCES = "Scores are Hamming distances between the bits of query and document: smaller is nearer."
 
@@ -42,10 +44,11 @@ DISTANCES = "Scores are Hamming distances between the bits of query and document
 def write(order: Order, output: Path) -> None:
     """Write the transform and the two indexes into a folder."""
     flat, rotation = _index(order)
-    projection = linear(order.matrix)
+    projection = linear(order.matrix, order.bias)
     index = faiss.IndexPreTransform(flat)
     turn = [] if rotation is None else [linear(rotation)]
-    for transform in (*turn, faiss.NormalizationTransform(order.dim, 2.0), projection):
+    before = [] if order.bias is None else [faiss.NormalizationTransform(order.input_dim, 2.0)]
+    for transform in (*turn, faiss.NormalizationTransform(order.dim, 2.0), projection, *before):
         index.prepend_transform(transform)
     try:
         faiss.write_VectorTransform(projection, str(output / TRANSFORM_FILE))
@@ -54,13 +57,16 @@ def write(order: Order, output: Path) -> None:
     except RuntimeError as error:  # faiss has no other for a full disk
         raise OSError(str(error).rsplit("failed: ", 1)[-1]) from error
     scores = DISTANCES if order.codec in ("binary", "itq") else PRODUCTS
-    text = README.format(words=order.as_list(), scores=scores, **order.stamp())
+    unit_input = "" if order.bias is None else UNIT_INPUT
+    text = README.format(words=order.as_list(), scores=scores, unit_input=unit_input, **order.stamp())
     (output / "README.md").write_text(text, encoding="utf-8")
 
 
-def linear(matrix: Float32Array) -> Any:
-    """``x @ matrix`` as a ``faiss.LinearTransform`` without bias."""
-    transform = faiss.LinearTransform(matrix.shape[0], matrix.shape[1], False)
+def linear(matrix: Float32Array, bias: Float32Array | None = None) -> Any:
+    """``x @ matrix + bias`` as a ``faiss.LinearTransform``."""
+    transform = faiss.LinearTransform(matrix.shape[0], matrix.shape[1], bias is not None)
+    if bias is not None:
+        faiss.copy_array_to_vector(bias, transform.b)
     faiss.copy_array_to_vector(np.ascontiguousarray(matrix.T, dtype=np.float32).ravel(), transform.A)
     transform.is_trained = True
     transform.set_is_orthonormal()  # looks whether it is one: then faiss can go back

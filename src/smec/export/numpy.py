@@ -29,37 +29,42 @@ with np.load(Path(__file__).with_name("{file}")) as file:
 
 
 '''
-FLOATS = """\
-def encode(vectors, dim={dim}):  # or dim = {others}
-    small = np.asarray(vectors, dtype=np.float32) @ arrays["matrix"][:, :dim]
-    return {result}
-"""
-WHOLE = FLOATS.replace("vectors, dim={dim}):  # or dim = {others}", "vectors):").replace("[:, :dim]", "")
 UNIT = "small / np.linalg.norm(small, axis=1, keepdims=True)"
-CODES = """\
-def encode(vectors):
-    small = np.asarray(vectors, dtype=np.float32) @ arrays["matrix"]
-    small /= np.linalg.norm(small, axis=1, keepdims=True)
-{lines}
-"""
 
 
 def write(order: Order, output: Path) -> None:
     """Write ``arrays.npz`` and ``encode.py`` into a folder."""
     packed = packing(order, "numpy")
     arrays: dict[str, Any] = {"matrix": order.matrix} | ({} if packed is None else packed.arrays())
+    arrays |= {} if order.bias is None else {"bias": order.bias}
     np.savez(output / ARRAYS_FILE, **arrays)
     head = HEAD.format(words=order.as_list(), version=order.stamp()["smec_version"], file=ARRAYS_FILE)
     (output / MODULE_FILE).write_text(head + _function(order, packed), encoding="utf-8")
 
 
 def _function(order: Order, packed: Packing | None) -> str:
+    others = ", ".join(map(str, order.prefixes[1:])) if order.codec == "float32" else ""
+    head = f"def encode(vectors, dim={order.dim}):  # or dim = {others}" if others else "def encode(vectors):"
+    lines = _product_lines(order, nested=bool(others))
     if packed is not None:
-        return CODES.format(lines="\n".join(f"    {line}" for line in _packing_lines(packed)))
-    if order.codec != "float32":
-        return WHOLE.format(result=f"({UNIT}).astype(np.{order.codec})")
-    others = ", ".join(map(str, order.prefixes[1:]))
-    return (FLOATS if others else WHOLE).format(dim=order.dim, others=others, result=UNIT)
+        lines += ["small /= np.linalg.norm(small, axis=1, keepdims=True)", *_packing_lines(packed)]
+    else:
+        lines += [
+            f"return {UNIT}" if order.codec == "float32" else f"return ({UNIT}).astype(np.{order.codec})"
+        ]
+    return "\n".join([head, *(f"    {line}" for line in lines), ""])
+
+
+def _product_lines(order: Order, *, nested: bool) -> list[str]:
+    columns, numbers = ("[:, :dim]", "[:dim]") if nested else ("", "")
+    rows = "np.asarray(vectors, dtype=np.float32)"
+    if order.bias is None:
+        return [f'small = {rows} @ arrays["matrix"]{columns}']
+    return [
+        f"rows = {rows}",
+        f'small = rows @ arrays["matrix"]{columns}',
+        f'small += np.linalg.norm(rows, axis=1, keepdims=True) * arrays["bias"]{numbers}',
+    ]
 
 
 def _packing_lines(packed: Packing) -> list[str]:

@@ -77,9 +77,12 @@ def _projected(graph: _Graph, order: Order) -> str:
     if order.input_type == "float16":
         rows = graph.apply("Cast", INPUT, to=TensorProto.FLOAT)
     small = graph.apply("MatMul", rows, graph.constant(order.matrix, "matrix"))
-    norm = graph.apply(
-        "ReduceL2", small, graph.constant(np.array([1], dtype=np.int64), "columns"), keepdims=1
-    )
+    columns = graph.constant(np.array([1], dtype=np.int64), "columns")
+    if order.bias is not None:  # it belongs to a unit-length input: longer by as much as the row is
+        length = graph.apply("ReduceL2", rows, columns, keepdims=1)
+        moved = graph.apply("Mul", length, graph.constant(order.bias, "bias"))
+        small = graph.apply("Add", small, moved)
+    norm = graph.apply("ReduceL2", small, columns, keepdims=1)
     return graph.apply(
         "Div", small, graph.apply("Max", norm, graph.constant(np.array([TINY], dtype=np.float32), "tiny"))
     )

@@ -44,7 +44,14 @@ class Order:
     @property
     def matrix(self) -> Float32Array:
         """The projection, shape (D, dim)."""
-        return np.ascontiguousarray(self.compressor.block(self.dim).matrix[:, : self.dim], dtype=np.float32)
+        matrix, _ = self.compressor.block(self.dim).leading(self.dim)
+        return np.ascontiguousarray(matrix, dtype=np.float32)
+
+    @property
+    def bias(self) -> Float32Array | None:
+        """Vector that is added to the projection of a unit-length input, shape (dim,), if there is one."""
+        _, bias = self.compressor.block(self.dim).leading(self.dim)
+        return None if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
 
     @property
     def prefixes(self) -> tuple[int, ...]:

@@ -32,12 +32,19 @@ class Small(nn.Module):
         self.as_half = order.codec == "float16"
         self.packed = packed
         self.register_buffer("matrix", torch.from_numpy(order.matrix))
-        for name, array in ({} if packed is None else packed.arrays() | {"weights": packed.weights}).items():
+        self.has_bias = order.bias is not None
+        arrays = {"bias": order.bias} if order.bias is not None else {}
+        arrays |= {} if packed is None else packed.arrays() | {"weights": packed.weights}
+        for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array.copy()))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Embeddings of shape (n, D), of any float type, as small vectors or codes."""
-        small = nn.functional.normalize(embeddings.to(torch.float32) @ self.get_buffer("matrix"), dim=1)
+        rows = embeddings.to(torch.float32)
+        small = rows @ self.get_buffer("matrix")
+        if self.has_bias:  # it belongs to a unit-length input: longer by as much as the row is
+            small = small + torch.linalg.vector_norm(rows, dim=1, keepdim=True) * self.get_buffer("bias")
+        small = nn.functional.normalize(small, dim=1)
         if self.packed is not None:
             return self._codes(small, self.packed)
         return small.to(torch.float16) if self.as_half else small

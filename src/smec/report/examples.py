@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smec.coded import coded
 from smec.compressor import Compressor
 from smec.data import Dataset, Embeddings, JudgedQueries
 from smec.evaluation import Evaluation, Result, trec_tie_order
 from smec.evaluation.search import search_blocks
+from smec.report.groups import documents_asked_for, groups_to_show
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
 
 SHOWN = 10
@@ -41,6 +43,8 @@ class Example:
 
     id: str
     text: str
+    asks_for: str
+    """New documents, seen ones or both; empty where they cannot be told apart."""
     full_score: float
     small_score: float
     full: tuple[Found, ...]
@@ -48,12 +52,28 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """How many queries won, lost and stayed, and those that did so most."""
+class Tally:
+    """Number of queries of a group that won, lost and stayed."""
 
+    words: str
+    """The group's documents and number of queries."""
     won: int
     lost: int
     same: int
+
+
+@dataclass(frozen=True)
+class Examples:
+    """How many queries won, lost and stayed, and those that did so most.
+
+    Parameters
+    ----------
+    tallies : tuple of Tally
+        As `groups_to_show` orders the groups: all queries last.
+    wins, losses : tuple of Example
+    """
+
+    tallies: tuple[Tally, ...]
     wins: tuple[Example, ...]
     losses: tuple[Example, ...]
 
@@ -78,14 +98,17 @@ def examples(compressor: Compressor, result: Result, dataset: Dataset, evaluatio
     losses = [row for row in order[:SHOWN] if gain[row] < -TIE]
     chosen = np.array([*wins, *losses], dtype=np.int64)
     shown = _shown(compressor, result, dataset, evaluation, judged, chosen) if len(chosen) else []
-    won, lost = int((gain > TIE).sum()), int((gain < -TIE).sum())
+    tallies = [_tally(group.words, gain[group.members]) for group in groups_to_show(evaluation)]
     return Examples(
-        won=won,
-        lost=lost,
-        same=len(gain) - won - lost,
+        tallies=tuple(tallies),
         wins=tuple(shown[: len(wins)]),
         losses=tuple(shown[len(wins) :]),
     )
+
+
+def _tally(words: str, gain: NDArray[np.float64]) -> Tally:
+    won, lost = int((gain > TIE).sum()), int((gain < -TIE).sum())
+    return Tally(words, won, lost, len(gain) - won - lost)
 
 
 def _shown(
@@ -108,6 +131,7 @@ def _shown(
         Example(
             id=judged.ids[row],
             text=_text(dataset.queries, dataset.queries.row(judged.ids[row])),
+            asks_for=documents_asked_for(evaluation, row),
             full_score=float(evaluation.full_per_query[row]),
             small_score=float(result.per_query[row]),
             full=of_full,

@@ -9,6 +9,7 @@ import numpy as np
 from smec.compressor import Compressor
 from smec.evaluation import Evaluation, Result
 from smec.report.charts import Chart, Point, Series, Strips
+from smec.report.groups import ALL, Group
 from smec.report.measurement import RIVALS, front
 
 BINS = 96
@@ -25,73 +26,81 @@ def row_ids(evaluation: Evaluation) -> dict[int, str]:
     return {id(result): f"result-{number}" for number, result in enumerate(evaluation.results)}
 
 
-def describe(result: Result, measure: str) -> str:
+def describe(result: Result, measure: str, group: Group) -> str:
     """A result in words."""
     return (
         f"{result.method}, {result.dim} dims as {result.codec}, {result.bytes:,} bytes: "
-        f"{measure} {result.metrics[measure]:.3f}"
+        f"{measure} {group.score(result).mean:.3f}"
     )
 
 
-def against_bytes(evaluation: Evaluation, models: Sequence[str]) -> Chart:
+def against_bytes(evaluation: Evaluation, models: Sequence[str], group: Group) -> Chart:
     """Every size under every codec: the front of each method, with its interval."""
     measure, rows = headline(evaluation), row_ids(evaluation)
     series = []
     for name in (*models, *RIVALS.values()):
         of = [result for result in evaluation.results if result.method == name]
-        best = front(of, measure)
+        best = front(of, lambda one: group.score(one).mean)
         on_front = {id(result) for result in best}
         rival = name not in models
-        others = () if rival else tuple(_point(one, rows, measure) for one in of if id(one) not in on_front)
-        series.append(Series(name, tuple(_point(one, rows, measure) for one in best), others, rival))
+        points = tuple(_point(one, rows, measure, group, one.bytes) for one in best)
+        passed = () if rival else tuple(one for one in of if id(one) not in on_front)
+        others = tuple(_point(one, rows, measure, group, one.bytes) for one in passed)
+        series.append(Series(name, points, others, rival))
     most = max(result.bytes for result in evaluation.results)
     least = min(result.bytes for result in evaluation.results)
     first = int(np.ceil(np.log2(least)))
     ticks = tuple(2.0**power for power in range(first, int(np.log2(most)) + 1))
     return Chart(
-        name="bytes",
-        title=f"{measure} against bytes per vector",
+        name=f"bytes-{group.name}",
+        title=f"{measure} against bytes per vector{_for(evaluation, group)}",
         description=_summary(series, "bytes", measure),
         series=tuple(series),
         across="bytes per vector",
         up=measure,
         doubling=True,
         ticks=ticks,
-        level=(evaluation.full[measure], "full vectors"),
+        level=(group.full.mean, "full vectors"),
     )
 
 
-def against_dims(evaluation: Evaluation, models: Sequence[str]) -> Chart:
+def against_dims(evaluation: Evaluation, models: Sequence[str], group: Group) -> Chart:
     """The sizes as float32."""
     measure, rows = headline(evaluation), row_ids(evaluation)
     series = []
     for name in (*models, *RIVALS.values()):
         of = [r for r in evaluation.results if r.method == name and r.codec == "float32"]
-        points = tuple(_point(one, rows, measure, one.dim) for one in sorted(of, key=lambda one: one.dim))
+        ordered = sorted(of, key=lambda one: one.dim)
+        points = tuple(_point(one, rows, measure, group, one.dim) for one in ordered)
         series.append(Series(name, points, rival=name not in models))
     ticks = sorted({result.dim for result in evaluation.results})
     return Chart(
-        name="dims",
-        title=f"{measure} against dims, as float32",
+        name=f"dims-{group.name}",
+        title=f"{measure} against dims, as float32{_for(evaluation, group)}",
         description=_summary(series, "dims", measure),
         series=tuple(series),
         across="dims",
         up=measure,
         doubling=True,
         ticks=tuple(map(float, ticks)),
-        level=(evaluation.full[measure], "full vectors"),
+        level=(group.full.mean, "full vectors"),
     )
 
 
-def _point(result: Result, rows: dict[int, str], measure: str, x: float | None = None) -> Point:
-    low, high = result.ci
+def _for(evaluation: Evaluation, group: Group) -> str:
+    return "" if group.name == ALL and evaluation.groups is None else f", {group.words}"
+
+
+def _point(result: Result, rows: dict[int, str], measure: str, group: Group, x: float) -> Point:
+    score = group.score(result)
+    low, high = score.ci
     return Point(
-        x=result.bytes if x is None else x,
-        y=result.metrics[measure],
+        x=x,
+        y=score.mean,
         low=low,
         high=high,
         row=rows[id(result)],
-        words=describe(result, measure),
+        words=describe(result, measure, group),
     )
 
 

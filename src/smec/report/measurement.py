@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smec.baselines import fit_baseline
@@ -11,8 +11,9 @@ from smec.coded import coded
 from smec.compressor import Compressor
 from smec.data import Dataset
 from smec.encoder import Encoder
-from smec.evaluation import Evaluation, Result, evaluate, ratio_interval
+from smec.evaluation import Evaluation, Result, evaluate
 from smec.evaluation.comparison import OnProgress, check_width
+from smec.report.groups import Kept, kept
 
 RIVALS = {"pca": "PCA", "truncate": "truncation"}
 """Baseline -> what the page calls it."""
@@ -84,11 +85,11 @@ def _of(encoder: Encoder, name: str, sizes: Sequence[int]) -> list[int]:
     return list(sizes)
 
 
-def front(results: Iterable[Result], headline: str) -> list[Result]:
-    """The results that no other one of as few bytes equals, by bytes, ascending."""
+def front(results: Iterable[Result], score: Callable[[Result], float]) -> list[Result]:
+    """The results whose score no other one of as few bytes equals, by bytes, ascending."""
     best: list[Result] = []
-    for result in sorted(results, key=lambda one: (one.bytes, -one.metrics[headline], one.dim)):
-        if not best or result.metrics[headline] > best[-1].metrics[headline]:
+    for result in sorted(results, key=lambda one: (one.bytes, -score(one), one.dim)):
+        if not best or score(result) > score(best[-1]):
             best.append(result)
     return best
 
@@ -103,10 +104,11 @@ class Answer:
     result : Result
     reason : str
         Why this size and codec: as a sentence.
-    share : float or None
-        Of the full vectors' score that is kept; None where that score is 0.
-    share_ci : tuple of two float or None
-        Its 95 % interval, the queries drawn in pairs.
+    kept : tuple of Kept
+        Quality on queries for new documents, on those for seen ones and on all; only the groups
+        that differ.
+    unmeasured : tuple of str
+        Sentences, without full stops, on what could not be measured on new and seen documents.
     full_bytes : int
         Of a full vector as float32.
     rivals : tuple of (str, Result)
@@ -116,8 +118,8 @@ class Answer:
     model: str
     result: Result
     reason: str
-    share: float | None
-    share_ci: tuple[float, float] | None
+    kept: tuple[Kept, ...]
+    unmeasured: tuple[str, ...]
     full_bytes: int
     rivals: tuple[tuple[str, Result], ...]
 
@@ -133,7 +135,6 @@ def answer(label: str, model: Compressor, evaluation: Evaluation, seed: int = 0)
     of_model = [one for one in evaluation.results if one.method == label]
     result = next(one for one in of_model if (one.dim, one.codec) == (dim, codec))
     headline = next(iter(evaluation.full))
-    full = evaluation.full[headline]
     within = [one for one in evaluation.results if one.bytes <= result.bytes]
     rivals = [
         (name, max(of, key=lambda one: one.metrics[headline]))
@@ -144,8 +145,8 @@ def answer(label: str, model: Compressor, evaluation: Evaluation, seed: int = 0)
         model=label,
         result=result,
         reason=reason,
-        share=result.metrics[headline] / full if full else None,
-        share_ci=ratio_interval(result.per_query, evaluation.full_per_query, seed=seed) if full else None,
+        kept=kept(result, rivals, evaluation, seed),
+        unmeasured=evaluation.unmeasured,
         full_bytes=code_bytes("float32", model.input_dim),
         rivals=tuple(rivals),
     )
@@ -171,9 +172,9 @@ def _pointed_to(model: Compressor) -> tuple[tuple[int, str], str]:
             "Nothing was held out in training, so this is the largest size; no choice was made on these "
             "figures.",
         )
-    kept = [size.dim for size in validation.sizes if size.ships >= size.full]
-    if kept:
-        return (min(kept), codec), (
+    enough = [size.dim for size in validation.sizes if size.ships >= size.full]
+    if enough:
+        return (min(enough), codec), (
             "This is the smallest size that kept the full score on what was held out in training, "
             f"as {codec}."
         )

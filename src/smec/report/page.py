@@ -16,10 +16,12 @@ from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data import Dataset
 from smec.errors import ConfigError, MissingExtraError
-from smec.evaluation import Evaluation
+from smec.evaluation import Evaluation, Result
 from smec.evaluation.comparison import OnProgress
+from smec.evaluation.novelty import TRAIN
 from smec.report import storage
 from smec.report.examples import examples
+from smec.report.groups import DOCUMENTS, Group, groups_to_show
 from smec.report.measurement import RIVALS, Answer, answer, front, measure
 
 MOST_USED = 10
@@ -110,34 +112,40 @@ def _contents(
 
     headline = figures.headline(evaluation)
     names = (*models, *RIVALS.values())
+    groups = groups_to_show(evaluation)
     on_front = {
-        id(result)
-        for name in names
-        for result in front((one for one in evaluation.results if one.method == name), headline)
+        id(result) for name in names for group in groups for result in _front(evaluation, name, group)
     }
-    by_bytes = sorted(evaluation.results, key=lambda one: (one.bytes, -one.metrics[headline]))
+    by_bytes = sorted(evaluation.results, key=lambda one: (one.bytes, -groups[0].score(one).mean))
     return {
         "version": __version__,
         "dataset": dataset,
         "evaluation": evaluation,
         "headline": headline,
-        "full": evaluation.full[headline],
+        "groups": groups,
+        "documents": DOCUMENTS,
         "full_bytes": code_bytes("float32", dataset.dim),
         "answers": answers,
         "names": names,
         "results": by_bytes,
         "rows": figures.row_ids(evaluation),
         "on_front": on_front,
-        "bytes_chart": figures.against_bytes(evaluation, list(models)),
-        "dims_chart": figures.against_dims(evaluation, list(models)),
+        "bytes_charts": [(group, figures.against_bytes(evaluation, list(models), group)) for group in groups],
+        "dims_charts": [(group, figures.against_dims(evaluation, list(models), group)) for group in groups],
         "models": [
             _model(number, one, models[one.model], dataset, evaluation) for number, one in enumerate(answers)
         ],
-        "storage": _storage(dataset, evaluation, answers, headline),
+        "storage": _storage(dataset, evaluation, answers, groups),
         "limits": storage.LIMITS,
         "fingerprint": dataset.fingerprint(evaluation.split),
-        "warnings": _warnings(models, dataset, evaluation.split),
+        "train_qrels": None if evaluation.groups is None else dataset.fingerprint(TRAIN)["qrels"],
+        "warnings": _warnings(models, dataset, evaluation),
     }
+
+
+def _front(evaluation: Evaluation, method: str, group: Group) -> list[Result]:
+    of_method = (one for one in evaluation.results if one.method == method)
+    return front(of_method, lambda one: group.score(one).mean)
 
 
 def _model(
@@ -170,7 +178,7 @@ def _model(
 
 
 def _storage(
-    dataset: Dataset, evaluation: Evaluation, answers: Sequence[Answer], headline: str
+    dataset: Dataset, evaluation: Evaluation, answers: Sequence[Answer], groups: Sequence[Group]
 ) -> list[dict[str, Any]]:
     """Rows of the storage table: the full vectors, then every model's answer and its front."""
     found = [
@@ -178,8 +186,8 @@ def _storage(
         for name in ("float32", "float16")
     ]
     for one in answers:
-        of_model = [result for result in evaluation.results if result.method == one.model]
-        shown = {id(result): result for result in (one.result, *front(of_model, headline))}
+        of_groups = [result for group in groups for result in _front(evaluation, one.model, group)]
+        shown = {id(result): result for result in (one.result, *of_groups)}
         found += [
             (f"{one.model}, {result.dim} dims as {result.codec}", result.bytes, result is one.result)
             for result in sorted(shown.values(), key=lambda result: -result.bytes)
@@ -196,22 +204,32 @@ def _storage(
     ]
 
 
-def _warnings(models: Mapping[str, Compressor], dataset: Dataset, split: str | None) -> list[str]:
-    """What would make the figures better than they are."""
+def _warnings(models: Mapping[str, Compressor], dataset: Dataset, evaluation: Evaluation) -> list[str]:
+    """Reasons why these scores may be optimistic, or new documents not new to a model."""
+    if evaluation.split is None:
+        return []
     found = []
     hashes = dataset.fingerprint()
     for label, model in models.items():
-        trained_here = model.manifest.data.get("queries") == hashes.get("queries")
-        if split is None or not model.manifest.supervised or not trained_here:
+        if not model.manifest.supervised:
             continue
-        learned = set(dataset.qrels.get("train", {}))
-        seen = sum(id_ in learned for id_ in dataset.judged(split).ids)
-        if seen:
+        learned = set(dataset.qrels.get(TRAIN, {}))
+        seen = sum(id_ in learned for id_ in dataset.judged(evaluation.split).ids)
+        if seen and model.manifest.data.get("queries") == hashes.get("queries"):
             found.append(
                 f"{label} learned from {seen} of these queries: its figures are better than they would be "
                 "on new ones."
             )
+        if evaluation.groups is not None and _trained_elsewhere(model, dataset):
+            found.append(
+                f"{label} was trained on other judgements than the train qrels of {dataset.name}: it may "
+                "have seen the documents that are called new here."
+            )
     return found
+
+
+def _trained_elsewhere(model: Compressor, dataset: Dataset) -> bool:
+    return model.manifest.data.get("qrels") != dataset.fingerprint(TRAIN)["qrels"]
 
 
 def _render(jinja2: ModuleType, contents: Mapping[str, Any]) -> str:

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from smec.config import OptimiserConfig
 from smec.training.pool import Pool
-from smec.vectors import IntArray
+from smec.vectors import IntArray, row_blocks
+
+QUERY_ROWS = 256
+"""Queries whose nearest documents are looked for together."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Batch:
     queries : ndarray of shape (B,)
         Rows of ``pool.queries``; empty without labels.
     documents : ndarray of shape (n,)
-        Rows of ``pool.documents``: a positive of each query first, then negatives.
+        Rows of ``pool.documents``: a positive of each query first, then negatives, the hard ones last.
     grades : Tensor of shape (B, n), float32
     """
 
@@ -38,7 +41,7 @@ class Batches:
     ----------
     pool : Pool
     options : OptimiserConfig
-        Its ``batch`` and ``negatives``.
+        Its ``batch``, ``negatives`` and ``hard_negatives``.
     seed, stage : int
     """
 
@@ -47,6 +50,8 @@ class Batches:
         self._options = options
         self._key = [seed, 1, stage]
         self._of_row = np.zeros(len(pool.rows), dtype=np.float32)  # scratch: one query's grades
+        count = min(options.hard_negatives, len(pool.rows))
+        self._nearest = _nearest(pool, count) if count and len(pool.queries) else None
         self._anchors = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
 
     def draw(self, step: int) -> Batch:
@@ -61,7 +66,8 @@ class Batches:
         positives = np.array([self._draw_positive(query, rng) for query in queries])
         total = len(self._pool.rows)
         negatives = rng.choice(total, min(self._options.negatives, total), replace=False)
-        documents = np.concatenate([positives, negatives])
+        hard = [] if self._nearest is None else [np.unique(self._nearest[queries])]
+        documents = np.concatenate([positives, negatives, *hard])
         return Batch(queries, documents, self._grade_matrix(queries, documents))
 
     def _epoch_slice(self, step: int) -> IntArray:
@@ -84,3 +90,10 @@ class Batches:
             matrix[place] = self._of_row[documents]
             self._of_row[rows] = 0
         return torch.from_numpy(matrix)
+
+
+def _nearest(pool: Pool, count: int) -> IntArray:
+    """Rows of the ``count`` documents that are nearest to each query, as they are before training."""
+    blocks = (pool.queries[block] @ pool.documents.T for block in row_blocks(len(pool.queries), QUERY_ROWS))
+    found: IntArray = torch.cat([scores.topk(count, dim=1).indices for scores in blocks]).numpy()
+    return found

@@ -38,9 +38,11 @@ class Pool:
     positives : tuple of q pairs (pool rows, grades)
         Documents with a positive grade, per query.
     held_out : JudgedQueries or None
-        The validation queries, with grades by corpus row.
+        The validation queries, with grades by corpus row; those that ask for new documents come first.
     held_out_rows : ndarray of shape (v,)
         Pool rows never drawn as anchors; the validation of a training without labels.
+    new : int
+        How many of the held-out queries ask for documents that are relevant to no fitted query.
     """
 
     rows: IntArray
@@ -49,6 +51,7 @@ class Pool:
     positives: tuple[tuple[IntArray, FloatArray], ...]
     held_out: JudgedQueries | None
     held_out_rows: IntArray
+    new: int = 0
 
     @property
     def ids(self) -> range:
@@ -60,81 +63,67 @@ class Pool:
         return replace(self, documents=self.documents.to(device), queries=self.queries.to(device))
 
 
-def build_pool(
-    dataset: Dataset,
-    *,
-    supervised: bool,
-    seed: int,
-    limit: int,
-    validation: ValidationConfig,
-    fold: tuple[int, int] | None = None,
-) -> Pool:
-    """Draw the pool and split train queries (or, without labels, documents) into fit and held out.
+def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig) -> Pool:
+    """Draw the pool of a training without labels, and the documents of it that are held out.
 
     Parameters
     ----------
     dataset : Dataset
-    supervised : bool
     seed : int
     limit : int
-        Most corpus rows of the pool, but for the judged ones.
+        Most corpus rows of the pool.
     validation : ValidationConfig
         Its ``share`` and ``most``.
-    fold : (int, int), optional
-        Hold out part k of n of the train queries instead, counted from 0.
 
     Raises
     ------
     DataError
-        Fewer than four judged train queries, or a corpus too small to hold anything out.
+        A corpus too small to hold anything out.
     """
-    rng = np.random.default_rng([seed, 0])
-    if not supervised:
-        rows = drawn_rows(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, seed)
-        if len(rows) < FEWEST_QUERIES:
-            raise DataError(
-                f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on; "
-                f"{FEWEST_QUERIES} is the least"
-            )
-        held = np.sort(rng.permutation(len(rows))[: _held_out_count(len(rows), validation)])
-        documents = _unit(dataset.corpus.vectors, rows)
-        return Pool(rows, documents, torch.empty(0, documents.shape[1]), (), None, held)
+    rows = drawn_rows(len(dataset.corpus), np.empty(0, dtype=np.int64), limit, seed)
+    if len(rows) < FEWEST_QUERIES:
+        raise DataError(
+            f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on; "
+            f"{FEWEST_QUERIES} is the least"
+        )
+    order = np.random.default_rng([seed, 0]).permutation(len(rows))
+    held = np.sort(order[: _held_out_count(len(rows), validation)])
+    documents = _unit(dataset.corpus.vectors, rows)
+    return Pool(rows, documents, torch.empty(0, documents.shape[1]), (), None, held)
+
+
+def judged_train_queries(dataset: Dataset) -> JudgedQueries:
+    """Return the judged train queries.
+
+    Raises
+    ------
+    DataError
+        Fewer than four.
+    """
     judged = dataset.judged("train")
     if len(judged) < FEWEST_QUERIES:
         raise DataError(
             f"{dataset.name}: only {len(judged)} train queries have a relevant document: "
             f"judge {FEWEST_QUERIES} at least, or train without labels (--unsupervised)"
         )
-    order = rng.permutation(len(judged))
-    held_out = (
-        order[: _held_out_count(len(judged), validation)] if fold is None else order[fold[0] :: fold[1]]
-    )
-    fit = judged.subset(np.setdiff1d(order, held_out))
-    relevant = np.unique([row for grades in judged.grades for row in grades]).astype(np.int64)
-    rows = drawn_rows(len(dataset.corpus), relevant, limit, seed)
-    return Pool(
-        rows=rows,
-        documents=_unit(dataset.corpus.vectors, rows),
-        queries=torch.from_numpy(normalise(fit.vectors)),
-        positives=tuple(_positives(grades, rows) for grades in fit.grades),
-        held_out=judged.subset(np.sort(held_out)),
-        held_out_rows=np.empty(0, dtype=np.int64),
-    )
+    return judged
 
 
 def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, limit: int) -> list[Pool]:
-    """Draw one pool per fold: the same documents, the fold's queries to fit, its new ones held out.
+    """Draw one pool per fold: the same documents, the fold's queries to fit and those held out.
 
     Parameters
     ----------
     dataset : Dataset
     folds : sequence of DocumentFold
-        Of its judged train queries.
+        Parts of its judged train queries.
     seed : int
     limit : int
         Most corpus rows of the pool, but for the judged ones.
     """
-    named = {row for fold in folds for part in (fold.fit, fold.new) for of in part.grades for row in of}
+    named = {
+        row for fold in folds for part in (fold.fit, fold.new, fold.seen) for of in part.grades for row in of
+    }
     rows = drawn_rows(len(dataset.corpus), np.array(sorted(named), dtype=np.int64), limit, seed)
     documents = _unit(dataset.corpus.vectors, rows)
     return [
@@ -143,8 +132,9 @@ def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, li
             documents=documents,
             queries=torch.from_numpy(normalise(fold.fit.vectors)),
             positives=tuple(_positives(grades, rows) for grades in fold.fit.grades),
-            held_out=fold.new,
+            held_out=fold.new.joined(fold.seen),
             held_out_rows=np.empty(0, dtype=np.int64),
+            new=len(fold.new),
         )
         for fold in folds
     ]

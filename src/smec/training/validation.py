@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smec.codecs import fit_codec
+from smec.config import CorpusKind
 from smec.data import Dataset
 from smec.evaluation.metrics import Scorer
 from smec.evaluation.neighbours import overlap, without_own
@@ -29,12 +30,19 @@ class HeldOut:
         Its documents are the corpus that is searched.
     processes : Processes
         Each searches its share of the documents; all get the same scores, to the bit.
+    corpus : {"growing", "fixed"}
+        Which queries `mean` looks at: those that ask for new documents, or all.
     """
 
     metric: Literal["ndcg@10", "overlap@10"]
 
-    def __init__(self, dataset: Dataset, pool: Pool, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, dataset: Dataset, pool: Pool, processes: Processes = ALONE, corpus: CorpusKind = "growing"
+    ) -> None:
         self._pool = pool
+        self.new = pool.new
+        """Held-out queries that ask for new documents; they come first."""
+        self._deciding = slice(pool.new if corpus == "growing" and pool.new else None)
         self._processes = processes
         self._mine = processes.share(len(pool.rows))
         self.documents: Float32Array = pool.documents.numpy()
@@ -58,19 +66,26 @@ class HeldOut:
         """Held-out queries or vectors."""
         return len(self.queries)
 
+    def mean(self, scores: NDArray[np.float64]) -> float:
+        """Mean over the queries that decide, last axis of ``scores``: without any new documents all of them."""
+        return float(scores[..., self._deciding].mean())
+
     def full(self) -> NDArray[np.float64]:
         """Scores of the full vectors, one per held-out query."""
         return self.scores_of(self.documents, self.queries)
 
-    def scores(self, matrix: FloatArray, codec: str | None = None) -> NDArray[np.float64]:
-        """Scores of the vectors ``normalise(x @ matrix)``, matrix of shape (D, d), one per query.
+    def scores(
+        self, matrix: FloatArray, codec: str | None = None, bias: Float32Array | None = None
+    ) -> NDArray[np.float64]:
+        """Scores of the vectors ``normalise(x @ matrix + bias)``, matrix of shape (D, d), one per query.
 
         Documents are what a codec of this name, calibrated on them, makes of them.
         """
-        queries = normalise(self.queries @ matrix)
+        added = np.float32(0) if bias is None else bias
+        queries = normalise(self.queries @ matrix + added)
         if codec is None:
-            return self._scores(normalise(self.documents[self._mine] @ matrix), queries)
-        documents = normalise(self.documents @ matrix)
+            return self._scores(normalise(self.documents[self._mine] @ matrix + added), queries)
+        documents = normalise(self.documents @ matrix + added)
         stored = fit_codec(codec, documents)
         return self._scores(stored.decode(stored.encode(documents[self._mine])), queries)
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -21,6 +22,7 @@ from smec.compressor import Compressor
 from smec.databases import open_collection
 from smec.databases.migration import migrate
 from smec.errors import ConfigError, DatabaseError, DataError, OutputError
+from smec.vectors import normalise
 
 ROWS = 300
 PAIRS = [*((kind, kind) for kind in KINDS), *zip(KINDS, (*KINDS[1:], KINDS[0]), strict=True)]
@@ -123,16 +125,20 @@ def test_bad_sources_are_refused_in_words(kind: str, url: Url) -> None:
         migrate(compressor(), url(kind, "zero"), url(kind, "small"))
 
 
-def test_rows_of_another_model_among_those_of_the_first_are_found(url: Url) -> None:
+@pytest.mark.parametrize("centred", [False, True])
+def test_rows_of_another_model_among_those_of_the_first_are_found(centred: bool, url: Url) -> None:
     rng = np.random.default_rng(5)
     axes = np.linalg.qr(rng.standard_normal((256, 256)))[0].astype(np.float32)
     spread = (0.8 ** np.arange(256)).astype(np.float32)
     rows = (rng.standard_normal((400, 256)).astype(np.float32) * spread) @ axes.T
-    model = _pca(rows)
+    if centred:  # about a mean that no axis of their spread has a part of
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        rows += 3 * axes[:, 200]
+    model = _pca(rows, centred=centred)
     fill(url("lancedb", "pure"), rows)
     assert migrate(model, url("lancedb", "pure"), url("lancedb", "small")).rows == 400
     fill(url("lancedb", "turned"), rows @ np.linalg.qr(rng.standard_normal((256, 256)))[0].astype(np.float32))
-    half = _pca(rows, 128)  # the largest size by default
+    half = _pca(rows, 128, centred=centred)  # the largest size by default
     with pytest.raises(DataError, match=r"of 400 rows read together.*or migrate with --any-data"):
         migrate(half, url("lancedb", "turned"), url("lancedb", "none"))
     assert migrate(half, url("lancedb", "turned"), url("lancedb", "any"), any_data=True).rows == 400
@@ -142,16 +148,17 @@ def test_rows_of_another_model_among_those_of_the_first_are_found(url: Url) -> N
         migrate(model, url("lancedb", "mixed"), url("lancedb", "mixed_small"))
 
 
-def _pca(rows: np.ndarray, dim: int = 16) -> Compressor:
-    from smec.baselines.pca import principal_axes
+def _pca(rows: np.ndarray, dim: int = 16, *, centred: bool) -> Compressor:
+    from smec.baselines import fit_baseline
     from smec.block import Block
-    from smec.data.moments import moments_of
 
-    matrix = np.ascontiguousarray(principal_axes(moments_of(rows).second)[:, :dim], dtype=np.float32)
+    name = "pca-centred" if centred else "pca"
+    fitted: Any = fit_baseline(name, rows, (dim,))
+    bias = -fitted.mean @ fitted.matrix if centred else None
+    block = Block(fitted.matrix, (dim,), name, bias=bias)
     manifest = {"smec_version": "0", "preset": "default", "supervised": False, "training": {}, "data": {}}
-    return Compressor.assemble(
-        [Block(matrix, (dim,), "pca")], {**manifest, "libraries": {}}, rows[:16], rows.mean(axis=0)
-    )
+    mean = normalise(rows).mean(axis=0)
+    return Compressor.assemble([block], {**manifest, "libraries": {}}, rows[:16], mean)
 
 
 def test_what_is_read_back_is_compared(url: Url, postgres: str) -> None:

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import Tensor
 
-from exportable import DIMS, READ, TOLERANCE, check_codes, compressor, vectors
+from exportable import DIMS, MODELS, READ, TOLERANCE, centred, check_codes, compressor, vectors
 from smec.block import Block
 from smec.compressor import Compressor
 from smec.demo import demo_dataset
@@ -47,12 +47,14 @@ def embedded(encoder: SentenceTransformer, texts: list[str]) -> Float32Array:
 
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("target", ["onnx", "sentence-transformers"])
-def test_an_export_agrees_with_encode(target: str, dim: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_an_export_agrees_with_encode(model: str, target: str, dim: int, tmp_path: Path) -> None:
+    compressor = MODELS[model]()
     encoder = ENCODER if target == "sentence-transformers" else None
-    export(compressor(), target, tmp_path / "out", dim=dim, encoder=encoder)
+    export(compressor, target, tmp_path / "out", dim=dim, encoder=encoder)
     found = READ[target](tmp_path / "out", vectors())
     assert found.shape == (1000, dim) and found.dtype == np.float32
-    assert np.abs(found - compressor().encode(vectors(), dim)).max() <= TOLERANCE
+    assert np.abs(found - compressor.encode(vectors(), dim)).max() <= TOLERANCE
     alone = READ[target](tmp_path / "out", vectors()[:1])
     assert np.abs(alone - found[:1]).max() <= TOLERANCE
 
@@ -64,8 +66,9 @@ def test_an_onnx_graph_takes_no_rows_too(codec: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["float16", "int8", "int4", "binary", "itq"])
-def test_onnx_packs_the_codecs_own_bytes(codec: str, tmp_path: Path) -> None:
-    check_codes("onnx", tmp_path, codec, 48)
+@pytest.mark.parametrize("model", MODELS)
+def test_onnx_packs_the_codecs_own_bytes(model: str, codec: str, tmp_path: Path) -> None:
+    check_codes(MODELS[model](), "onnx", tmp_path, codec, 48)
 
 
 def test_onnx_refuses_codes_that_arithmetic_does_not_make(tmp_path: Path) -> None:
@@ -74,10 +77,11 @@ def test_onnx_refuses_codes_that_arithmetic_does_not_make(tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_onnx_takes_float16(tmp_path: Path) -> None:
-    export(compressor(), "onnx", tmp_path / "half.onnx", input_type="float16")
+@pytest.mark.parametrize("model", MODELS)
+def test_onnx_takes_float16(model: str, tmp_path: Path) -> None:
+    export(MODELS[model](), "onnx", tmp_path / "half.onnx", input_type="float16")
     found = READ["onnx"](tmp_path / "half.onnx", vectors())
-    assert np.abs(found - compressor().encode(vectors().astype(np.float16))).max() <= TOLERANCE
+    assert np.abs(found - MODELS[model]().encode(vectors().astype(np.float16))).max() <= TOLERANCE
 
 
 def test_the_onnx_graph_says_what_it_is(tmp_path: Path) -> None:
@@ -97,23 +101,26 @@ def test_the_onnx_graph_says_what_it_is(tmp_path: Path) -> None:
     )
 
 
-def test_a_zero_row_stays_zero_in_onnx(tmp_path: Path) -> None:
-    export(compressor(), "onnx", tmp_path / "small.onnx")
+@pytest.mark.parametrize("model", MODELS)
+def test_a_zero_row_stays_zero_in_onnx(model: str, tmp_path: Path) -> None:
+    export(MODELS[model](), "onnx", tmp_path / "small.onnx")
     assert not READ["onnx"](tmp_path / "small.onnx", np.zeros((1, 384), dtype=np.float32)).any()
 
 
+@pytest.mark.parametrize("kind", MODELS)
 def test_real_text_comes_out_small(
-    encoder: SentenceTransformer, texts: list[str], embedded: Float32Array, tmp_path: Path
+    kind: str, encoder: SentenceTransformer, texts: list[str], embedded: Float32Array, tmp_path: Path
 ) -> None:
-    export(compressor(), "sentence-transformers", tmp_path / "out", encoder=ENCODER)
+    compressor = MODELS[kind]()
+    export(compressor, "sentence-transformers", tmp_path / "out", encoder=ENCODER)
     model = SentenceTransformer(str(tmp_path / "out"), device="cpu")
     assert model.get_embedding_dimension() == 96
     small = model.encode(texts)
     assert small.shape == (1000, 96)
-    assert np.abs(small - compressor().encode(embedded)).max() <= TOLERANCE
+    assert np.abs(small - compressor.encode(embedded)).max() <= TOLERANCE
     for dim in (48, 24):
         truncated = model.encode(texts[:100], truncate_dim=dim, normalize_embeddings=True)
-        assert np.abs(truncated - compressor().encode(embedded[:100], dim)).max() <= TOLERANCE
+        assert np.abs(truncated - compressor.encode(embedded[:100], dim)).max() <= TOLERANCE
 
 
 def test_attaching_leaves_the_model_as_it_is(
@@ -126,6 +133,15 @@ def test_attaching_leaves_the_model_as_it_is(
     assert np.abs(found - compressor().encode(embedded[:100], 12)).max() <= TOLERANCE
     assert np.abs(encoder.encode(texts[:10]) - embedded[:10]).max() <= TOLERANCE
     assert small.similarity_fn_name == "cosine"
+
+
+def test_a_bias_takes_unit_length_of_a_model_that_does_not_give_it(
+    encoder: SentenceTransformer, texts: list[str], embedded: Float32Array
+) -> None:
+    longer = SentenceTransformer(modules=list(encoder)[:-1], device="cpu")
+    small = centred().attach(longer, 48)
+    assert [type(module).__name__ for module in small][-3:] == ["Normalize", "Dense", "Normalize"]
+    assert np.abs(small.encode(texts[:100]) - centred().encode(embedded[:100], 48)).max() <= TOLERANCE
 
 
 class Shifted(Normalize):

@@ -33,9 +33,9 @@ def section(documents: Mapping[str, Document]) -> list[str]:
     return [
         "## Goals",
         "",
-        "Each is computed from the tables below. *Not inferior* is a paired comparison: the gap over",
-        f"queries and seeds is surely above -{points(MARGIN)} points (p < .05, one-sided, corrected after Holm for",
-        "all cells of the goal). *Surely behind* is a cell whose 95 % interval of the gap ends below 0.",
+        "Each is computed from the tables below. *Not inferior* is a paired comparison: the gap over queries",
+        f"and seeds is surely above -{points(MARGIN)} points (p < {LEVEL}, one-sided, corrected after Holm",
+        "for all cells of the goal). *Surely behind* is a cell whose 95 % interval of the gap ends below 0.",
         "",
         *table(["goal", "", "figure"], rows),
         "",

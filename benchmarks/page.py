@@ -11,10 +11,12 @@ from benchmarks.experiments import EXPERIMENTS, UNTRAINED, Drawn
 from benchmarks.methods import PROTOCOL
 from benchmarks.readme_table import write_readme
 from smec.atomic import replacing
+from smec.baselines.learning import FEW
+from smec.config import ValidationConfig
 
 Document = dict[str, Any]
 
-INTRODUCTION = """# Benchmarks
+INTRODUCTION = f"""# Benchmarks
 
 <!-- Made by `python -m benchmarks` from benchmarks/results; a test compares them. -->
 
@@ -22,16 +24,18 @@ nDCG@10 times 100 on test queries that nothing was fitted, tuned or stopped on. 
 test queries none of whose relevant documents was judged in training. What is gained on documents that were
 judged is in part memory of these documents, and has tables of its own.
 
-Every learned method sees the same vectors, the same train queries and the same held-out part of them, split
-off by document, for early stopping. Below 500 labels every one trains on several folds and serves their mean,
-and all draw as many negatives. What the rivals' papers leave open, and how it was read, is at the top of each
-file in [src/smec/baselines](../src/smec/baselines); how they were tuned, in [method.md](method.md).
+Every learned method sees the same vectors and the same train queries, and stops on a part of them that is
+split off by document. With few labels it trains on {ValidationConfig().folds} folds and serves their mean:
+smec below {ValidationConfig().few:,} train queries, a rival below {FEW:,}. What the rivals' papers leave
+open, and how it was read, is at the top of each file in [src/smec/baselines](../src/smec/baselines); how they
+were tuned, in [method.md](method.md).
 
-Four choices of smec were prompted by test figures, though their values were not: the limit of 500 labels was
-raised from 300 when the few-label table showed real gains refused; the last stage got more steps and negatives
-as small sizes lagged, and with many labels fewer taught documents after an ablation; without labels, sizes of
-which PCA keeps seven neighbours in ten stay PCA, as images lost. The values were chosen on train queries, the
-last one on those of all datasets. Where a dataset is split again, such train queries are test queries of a fold.
+Four choices of smec were prompted by test figures, though their values were not: the number of labels that
+makes several folds was raised when the few-label table showed real gains refused; the last stage got more
+steps and negatives as small sizes lagged, and with many labels fewer taught documents after an ablation;
+without labels, sizes of which PCA keeps seven neighbours in ten stay PCA, as images lost. The values were
+chosen on train queries, the last one on those of all datasets. Where a dataset is split again, such train
+queries are test queries of a fold.
 
 The datasets are not part of the project: MedQuAD (`medquad-minilm`), XQuAD in five languages (`xquad-e5`),
 sections of software manuals (`manuals-ada002`), SciFact, Cranfield and the Grocery Store images, embedded by

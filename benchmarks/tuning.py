@@ -28,12 +28,27 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
         {"temperature": 1.0, "start": "identity"},
         {"temperature": 0.2, "start": "identity"},
         {"temperature": 0.2, "start": "pca"},
+        {"hard_negatives": 8},
     ),
-    "search-adaptor": ({"temperature": 1.0, "start": "identity"}, {"temperature": 0.2, "start": "pca"}),
-    "mrl": ({"learning_rate": 3e-4}, {"learning_rate": 1e-3}, {"learning_rate": 3e-3}),
-    "chain": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}),
-    "adawidth": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}, {"learning_rate": 1e-2}),
-    "dive": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}),
+    "search-adaptor": (
+        {"temperature": 1.0, "start": "identity"},
+        {"temperature": 0.2, "start": "pca"},
+        {"hard_negatives": 8},
+    ),
+    "mrl": (
+        {"learning_rate": 3e-4},
+        {"learning_rate": 1e-3},
+        {"learning_rate": 3e-3},
+        {"hard_negatives": 8},
+    ),
+    "chain": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}, {"hard_negatives": 8}),
+    "adawidth": (
+        {"learning_rate": 1e-3},
+        {"learning_rate": 3e-3},
+        {"learning_rate": 1e-2},
+        {"hard_negatives": 8},
+    ),
+    "dive": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}, {"hard_negatives": 8}),
 }
 """Baseline -> settings that were tried; "mrl-weighted" has those of "mrl"."""
 

@@ -55,6 +55,11 @@ def _fold_by_query(judged: JudgedQueries, held_out: IntArray) -> DocumentFold:
     fit = judged.subset(np.setdiff1d(np.arange(len(judged)), held_out))
     fitted = {row for grades in fit.grades for row, grade in grades.items() if grade > 0}
     seen = np.array(
-        [any(grade > 0 and row in fitted for row, grade in judged.grades[query].items()) for query in held_out]
+        [
+            any(grade > 0 and row in fitted for row, grade in judged.grades[query].items())
+            for query in held_out
+        ]
     )
-    return DocumentFold(fit, judged.subset(held_out[~seen]), judged.subset(held_out[seen]), unused=0, removed=0)
+    return DocumentFold(
+        fit, judged.subset(held_out[~seen]), judged.subset(held_out[seen]), unused=0, removed=0
+    )

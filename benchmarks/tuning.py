@@ -20,35 +20,25 @@ NAME = "tuning"
 
 Document = dict[str, Any]
 
-DATASETS = ("scifact-mpnet", "cranfield-mpnet")
-"""Many labels and few of them."""
+DATASETS = ("scifact-mpnet", "cranfield-mpnet", "xquad-e5")
+"""Many labels, few of them, and several languages."""
+
+RATES: tuple[dict[str, Any], ...] = tuple({"learning_rate": rate} for rate in (1e-4, 3e-4, 1e-3, 3e-3))
+OTHERS: tuple[dict[str, Any], ...] = ({"steps": 200}, {"hard_negatives": 8})
+"""Few steps, whose learning rate falls early, and near documents: what smec's own training has."""
 
 GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
     "matryoshka-adaptor": (
         {"temperature": 1.0, "start": "identity"},
         {"temperature": 0.2, "start": "identity"},
-        {"temperature": 0.2, "start": "pca"},
-        {"hard_negatives": 8},
+        *RATES[:3],
+        *OTHERS,
     ),
-    "search-adaptor": (
-        {"temperature": 1.0, "start": "identity"},
-        {"temperature": 0.2, "start": "pca"},
-        {"hard_negatives": 8},
-    ),
-    "mrl": (
-        {"learning_rate": 3e-4},
-        {"learning_rate": 1e-3},
-        {"learning_rate": 3e-3},
-        {"hard_negatives": 8},
-    ),
-    "chain": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}, {"hard_negatives": 8}),
-    "adawidth": (
-        {"learning_rate": 1e-3},
-        {"learning_rate": 3e-3},
-        {"learning_rate": 1e-2},
-        {"hard_negatives": 8},
-    ),
-    "dive": ({"learning_rate": 1e-3}, {"learning_rate": 3e-3}, {"hard_negatives": 8}),
+    "search-adaptor": ({"temperature": 1.0, "start": "identity"}, *RATES[:3], *OTHERS),
+    "mrl": (*RATES, *OTHERS),
+    "chain": (*RATES, *OTHERS),
+    "adawidth": (*RATES, {"learning_rate": 1e-2}, *OTHERS),
+    "dive": (*RATES, *OTHERS),
 }
 """Baseline -> settings that were tried; "mrl-weighted" has those of "mrl"."""
 

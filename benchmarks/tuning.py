@@ -105,7 +105,7 @@ def section(document: Document) -> list[str]:
         "",
         "nDCG@10 times 100, mean over the sizes, on a third of the train queries, which was split off by",
         "document for this. The rest of the settings are the papers' own, or are in the baseline's file.",
-        f"Settings tried: {tried}; smec default: {document['tried_for_default']}.",
+        f"Settings tried: {tried}; smec default: at least {document['tried_for_default']}.",
         "",
         *table(["method", "settings", *document["datasets"], "all queries"], rows),
         "",

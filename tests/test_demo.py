@@ -15,6 +15,7 @@ from smec.baselines import fit_baseline
 from smec.cli.main import app
 from smec.data.readers import read_vectors
 from smec.demo import demo_dataset, demo_folder
+from smec.evaluation import new_and_seen
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,6 +94,13 @@ def test_the_demo_prints_what_its_model_scores(run: Result, output: Path, datase
     for result in found.results:
         assert rows[result.dim][:2] == [str(2 * result.dim), f"{384 // result.dim}x"]
         assert float(rows[result.dim][2]) == pytest.approx(result.metrics["nDCG@10"], abs=0.0006)
+
+
+def test_the_demo_says_that_no_answer_was_judged_in_training(run: Result, dataset: Dataset) -> None:
+    assert new_and_seen(dataset.judged("test"), dataset.qrels["train"]).new.all()
+    lines = run.stdout.splitlines()
+    assert "new: 300 queries for documents that were never relevant in training" in lines
+    assert "no query asks for seen documents only: the score on them could not be measured" in lines
 
 
 def test_the_readme_shows_the_demo_as_it_is(run: Result) -> None:

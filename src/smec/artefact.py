@@ -1,18 +1,17 @@
-"""A compressor on disk: file names, format version, hashes, canaries, atomic write, model card.
+"""A compressor on disk: file names, format version, hashes, canaries, atomic write.
 
 ::
 
     MODEL/
     ├── compressor.safetensors   per block a matrix, head and bias; canaries, calibrations of codecs
     ├── config.json              a `Manifest`
-    └── README.md                the model card, made from the manifest
+    └── README.md                the model card; see `smec.card`
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from smec.atomic import replacing
-from smec.codecs import code_bytes
 from smec.errors import ArtefactError
 
 FORMAT: Literal["smec-compressor"] = "smec-compressor"
@@ -64,6 +62,23 @@ class CodecRecord(_Record):
     codec: str
 
 
+class GroupMetrics(_Record):
+    """Scores of one size on a group of held-out queries."""
+
+    queries: int
+    full: float
+    """Score of the full-size vectors."""
+    smec: float
+    ci: tuple[float, float]
+    """95 % interval of ``smec`` over the queries."""
+    pca: float
+    truncate: float
+    pca_centred: float | None = None
+    spectemp: float | None = None
+    shipped: float
+    """Score of what the size ships."""
+
+
 class SizeMetrics(_Record):
     """What the gate measured for one size on held-out data."""
 
@@ -77,11 +92,18 @@ class SizeMetrics(_Record):
     """95 % interval of ``smec`` over the held-out queries."""
     pca: float
     truncate: float
+    pca_centred: float | None = None
+    spectemp: float | None = None
     shipped: float | None = None
     """Score of what the size ships; None in an older artefact, where it is that of ``method``."""
     metric: Literal["ndcg@10", "overlap@10"] | None = None
     queries: int | None = None
-    """Of a size that `extend` added: what it was measured with, in place of the `Validation`'s."""
+    """How many held-out queries, where they differ from the `Validation`'s; with ``metric`` for a size that
+    `extend` added."""
+    new: GroupMetrics | None = None
+    """Queries that ask for documents that are relevant to no fitted query; None: there were none."""
+    seen: GroupMetrics | None = None
+    """The other held-out queries: they ask for documents that were judged in training."""
 
     @property
     def ships(self) -> float:
@@ -97,6 +119,18 @@ class Validation(_Record):
     queries: int
     """How many held-out queries (or vectors) the scores are means over."""
     sizes: tuple[SizeMetrics, ...]
+    corpus: Literal["growing", "fixed"] | None = None
+    """Which queries decided: those with new documents, or all; None without labels and in older artefacts."""
+    candidate: str | None = None
+    """Which of the compared trainings was chosen."""
+    step: int | None = None
+    """Steps after which it scored best."""
+    folds: int = 1
+    unused: int = 0
+    """Queries that no fold fitted or held out, in the mean over the folds rounded up, as all their documents
+    were held out."""
+    removed: int = 0
+    """Judgements of held-out documents that were taken from fitted queries, the same mean."""
 
     def tables(self) -> list[Validation]:
         """One for each metric and number of queries, as scores of different ones are not to be compared."""
@@ -262,59 +296,3 @@ def _read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise ArtefactError(f"{file}: field {field}: {first['msg']}") from error
-
-
-def model_card(manifest: Manifest) -> str:
-    """The README.md of the artefact, every number taken from the manifest."""
-    lines = [
-        *_card_metadata(manifest),
-        f"# smec compressor: {manifest.input_dim} → {', '.join(map(str, manifest.dims))} dims",
-        "",
-        f"Embeddings of: {manifest.source_model or 'not named by the trainer'}. "
-        f"Trained on `{manifest.data.get('name', 'unnamed data')}` with preset `{manifest.preset}`, "
-        + ("with relevance labels." if manifest.supervised else "without labels."),
-        "",
-        "```python",
-        "from smec import Compressor",
-        "",
-        f'small = Compressor.load("THIS_FOLDER").encode(vectors, dim={manifest.dims[-1]})',
-        "```",
-        "",
-        *_card_table(manifest),
-        f"Made by smec {manifest.smec_version}; tensors sha256 `{manifest.tensors_sha256}`.",
-        "Configuration, seeds, data fingerprints and library versions: `config.json`.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _card_metadata(manifest: Manifest) -> list[str]:
-    """What the Hugging Face Hub reads; a base model only where the source can be one of its repositories."""
-    source = manifest.source_model or ""
-    base = [f"base_model: {source}"] if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) else []
-    tags = [f"- {tag}" for tag in ("smec", "embeddings", "dimensionality-reduction", "retrieval")]
-    return ["---", "library_name: smec", "tags:", *tags, *base, "---", ""]
-
-
-def _card_table(manifest: Manifest) -> list[str]:
-    validation = manifest.validation
-    if validation is None:
-        return ["The no-harm gate was switched off: nothing was measured.", ""]
-    return [line for one in validation.tables() for line in _one_table(one, manifest)]
-
-
-def _one_table(validation: Validation, manifest: Manifest) -> list[str]:
-    codec = manifest.training.get("codec") or "float32"
-    what = "held-out train queries" if validation.metric == "ndcg@10" else "held-out vectors"
-    rows = [
-        f"{validation.metric} on {validation.queries} {what} (never the test split):",
-        "",
-        f"| dims | bytes ({codec}) | full size | smec [95 % CI] | PCA | truncation | ships |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {s.dim} | {code_bytes(codec, s.dim)} | {s.full:.4f} "
-        f"| {s.smec:.4f} [{s.ci[0]:.4f}, {s.ci[1]:.4f}] | {s.pca:.4f} | {s.truncate:.4f} | {s.method} |"
-        for s in validation.sizes
-    ]
-    return [*rows, ""]

@@ -12,6 +12,7 @@ import numpy as np
 from smec import artefact, attachment
 from smec.artefact import CodecRecord, Manifest, Tensors
 from smec.block import Block, check_sizes, recorded, restored
+from smec.card import model_card
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
@@ -221,9 +222,7 @@ class Compressor(OnHub):
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact folder ``path``, whole or not at all (``force`` replaces one)."""
-        artefact.write(
-            Path(path), self.manifest, self.tensors, artefact.model_card(self.manifest), force=force
-        )
+        artefact.write(Path(path), self.manifest, self.tensors, model_card(self.manifest), force=force)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

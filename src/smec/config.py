@@ -31,7 +31,8 @@ class RankConfig(_Settings):
 
 class DistillationConfig(_Settings):
     """What the full size teaches the small ones: the trained one (schedule "distilled"), or the originals
-    (schedule "joint")."""
+    (schedule "joint").
+    """
 
     weight: float = Field(1.0, ge=0)
     """Factor of the distillation loss beside the rank loss; 0: no distillation."""
@@ -168,6 +169,12 @@ class TrainConfig(_Settings):
                 f"schedule {self.schedule!r} trains prefixes of one nested matrix: "
                 "no 'ads', no 'fresh' layers"
             )
+        if unknown := [name for name in self.candidates if name not in CANDIDATES]:
+            raise ValueError(f"candidate {unknown[0]!r} is unknown; there are {', '.join(CANDIDATES)}")
+        if self.candidates and not self.supervised:
+            raise ValueError("candidates are compared on judged queries: without labels there are none")
+        if self.candidates and (self.selection == "ads" or self.layers == "fresh"):
+            raise ValueError("candidates train one nested matrix: no 'ads', no 'fresh' layers")
         if self.codec is not None and self.selection == "ads":
             raise ValueError("a codec stores prefixes: selection 'ads' trains without one; use 'prefix'")
         if not self.supervised and self.schedule == "distilled":
@@ -179,8 +186,38 @@ class TrainConfig(_Settings):
         return self
 
 
+GENERAL: dict[str, Any] = {
+    "schedule": "joint",
+    "turned": False,
+    "coordinates": "given",
+    "memory": {"loss": "none"},
+    "optimiser": {"steps": 200, "passes": 2.0, "hard_negatives": 8},
+    "validation": {"every": 20},
+}
+"""One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
+
+CANDIDATES: dict[str, dict[str, Any]] = {
+    # The originals teach, and the labels add a little: best where the originals are good.
+    "distilled": {"rank": {"weight": 0.3}},
+    # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a
+    # language or a site, drowns what queries ask for.
+    "tempered": {"rank": {"weight": 1.0}, "distillation": {"tempering": 0.6}},
+    # The full size learns from the labels first, and then teaches all sizes: best with thousands of labels.
+    "trained": {
+        "schedule": "distilled",
+        "turned": True,
+        "coordinates": "principal",
+        "optimiser": {"steps": 150, "hard_negatives": 0},
+        "validation": {"every": 25},
+    },
+}
+"""What `default` compares on held-out queries: settings that replace those of its configuration."""
+
+TRAINED_FROM = 1000
+"""Judged train queries from which candidate "trained" is tried: with fewer it fits the judged documents."""
+
 PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {**GENERAL, "candidates": ("distilled", "tempered", "trained")},
     # Identity start, one residual layer per stage, ADS, graded pairwise rank loss and absolute
     # similarity differences (Eq. 7 and 8). The paper's optimiser, batch, queue size and k are
     # not known to us: batch 128 and rate 1e-3 are Matryoshka-Adaptor's, its direct forerunner.
@@ -208,9 +245,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 UNSUPERVISED: dict[str, dict[str, Any]] = {
     # Without labels the neighbours are all there is to learn from: more of them, from a longer queue.
     "default": {
-        "schedule": "joint",
+        "candidates": (),
+        "coordinates": "principal",
         "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
-        "optimiser": {"steps": 200},
+        "optimiser": {"steps": 1000, "hard_negatives": 0},
         "validation": {"every": 40},
     },
     "paper": {},
@@ -247,6 +285,12 @@ def build_config(
     for layer in layers:
         merged = overlay(merged, layer)
     return parsed(TrainConfig, merged, "configuration")
+
+
+def candidate_config(config: TrainConfig, name: str) -> TrainConfig:
+    """The configuration of one of `CANDIDATES`: its settings in place of those of ``config``."""
+    document = overlay(config.model_dump(), CANDIDATES[name])
+    return parsed(TrainConfig, {**document, "candidates": ()}, f"candidate {name}")
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

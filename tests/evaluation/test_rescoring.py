@@ -84,7 +84,7 @@ def test_the_command_line(tmp_path: Path) -> None:
             return found.exit_code, found.stdout, found.stderr
 
         exit_code, out, _ = run("--rescore", "192:int8", "--oversample", "4")
-        assert exit_code == 0 and "pca, 4x rescored by 192 int8" in out
+        assert exit_code == 0 and "pca, binary, 4x rescored by 192 int8" in out
         _, out, _ = run("--rescore", "192", "--json")
         plain, rescored = json.loads(out)["results"]
         assert plain["rescored"] is None and plain["dim"] == rescored["dim"] == 48

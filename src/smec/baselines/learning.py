@@ -19,7 +19,7 @@ from smec.baselines.pca import principal_axes
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.data import Dataset
 from smec.training.batches import Batch, Batches
-from smec.training.held_out import training_folds
+from smec.training.held_out import FEW, training_folds
 from smec.training.loop import LoopState, optimise
 from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
 from smec.training.validation import HeldOut
@@ -27,9 +27,6 @@ from smec.vectors import normalise
 
 POOL = 100_000
 """Most corpus rows held in memory, as for smec."""
-
-FEW = 500
-"""Judged train queries below which a rival trains on several folds."""
 
 Parameters = Mapping[str, Tensor]
 Forward = Callable[[Parameters, Tensor], Tensor]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smec.cli.evaluation_tables import describe_queries
 from smec.cli.tables import print_table
 from smec.errors import OutputError
 
@@ -121,6 +122,8 @@ def _print_sizes(evaluation: Evaluation, dataset: Dataset, compressor: Compresso
     first = [str(dataset.dim), str(dataset.dim * number), "", _interval(full, evaluation.full_ci), *[""] * 4]
     header = ["dims", "bytes", "smaller", "nDCG@10 [95 % CI]", "change", "PCA", "truncation", "ships"]
     typer.echo(f"{evaluation.queries} test questions, none seen in training; bytes of a float16 vector")
+    for line in describe_queries(evaluation):
+        typer.echo(line)
     print_table(header, [[first], rows])
 
 

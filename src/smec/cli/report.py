@@ -33,6 +33,8 @@ def report(
 
     Scores every size under every codec that a compressor is calibrated for, beside PCA and truncation
     fitted to the same corpus, by exact search; without qrels, by the nearest neighbours that are kept.
+    Where the dataset has train qrels, quality on new documents is shown beside quality on documents
+    that were judged in training.
     """
     from smec.atomic import check_free
     from smec.cli.progress import counted_progress

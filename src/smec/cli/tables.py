@@ -59,7 +59,11 @@ def print_outcome(compressor: Compressor) -> None:
     else:
         print_validation(validation, compressor.manifest.training.get("codec") or "float32")
     for dim, method in compressor.fallbacks.items():
-        typer.echo(f"warning: size {dim} is {method}: training was not surely better there", err=True)
+        typer.echo(f"warning: size {dim} is {method}: training was not significantly better there", err=True)
+    if compressor.manifest.feedback is not None:
+        from smec.card import feedback_sentence
+
+        typer.echo(feedback_sentence(compressor.manifest.feedback))
     if compressor.manifest.choice is not None:
         print_choice(compressor.manifest.choice)
 
@@ -115,24 +119,26 @@ def print_validation(validation: Validation, codec: str) -> None:
 
 
 def _print_table_of(validation: Validation, codec: str) -> None:
+    from smec.card import best_other, groups, remarks
     from smec.codecs import code_bytes
 
-    what = "train queries" if validation.metric == "ndcg@10" else "vectors"
-    stored = "" if codec == "float32" else f", stored as {codec}"
-    typer.echo(f"{validation.metric} on {validation.queries} held-out {what}{stored}")
-    rows = [
-        [
-            str(size.dim),
-            str(code_bytes(codec, size.dim)),
-            f"{size.full:.4f}",
-            _with_interval(size.smec, size.ci),
-            f"{size.pca:.4f}",
-            f"{size.truncate:.4f}",
-            size.method,
+    for title, sizes in groups(validation):
+        typer.echo(title if codec == "float32" else f"{title}, stored as {codec}")
+        rows = [
+            [
+                str(size.dim),
+                str(code_bytes(codec, size.dim)),
+                f"{of.full:.4f}",
+                f"{of.smec:.4f} [{of.ci[0]:.3f}, {of.ci[1]:.3f}]",
+                f"{of.pca:.4f}",
+                best_other(of),
+                size.method,
+            ]
+            for size, of in sizes
         ]
-        for size in validation.sizes
-    ]
-    print_table(["dim", "bytes", "full", "smec [95 % CI]", "pca", "truncation", "ships"], [rows])
+        print_table(["dim", "bytes", "full", "smec [95 % CI]", "pca", "best other", "ships"], [rows])
+    for sentence in remarks(validation):
+        typer.echo(sentence)
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:

@@ -50,6 +50,13 @@ def train(
     unsupervised: Annotated[
         bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
     ] = False,
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            help="growing: documents will be searched that nobody has judged, and they decide. fixed: the "
+            "corpus is judged throughout. Default: growing."
+        ),
+    ] = None,
     queries: Annotated[
         Path | None,
         typer.Option(help="With a URL: folder of queries.* and qrels/train.tsv. Default: those of DATASET."),
@@ -87,8 +94,9 @@ def train(
 ) -> None:
     """Train a compressor on the embeddings of a dataset folder or of a database.
 
-    Uses the judgements in qrels/train.tsv; part of the train queries is held out, and every size
-    that is not better than PCA and truncation on them falls back to the better of the two.
+    Uses the judgements in qrels/train.tsv. Train queries are held out together with the documents that they
+    ask for. A size ships only if it is not below PCA, centred PCA, SpecTemp and truncation on such new
+    documents, and better over all held-out queries; else it ships PCA or a better baseline.
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
@@ -109,6 +117,7 @@ def train(
             supervised=False if unsupervised else None,
             file=config,
             dims=None if dims is None else parse_dims(dims),
+            corpus=corpus,
             codec=codec,
             budget=None if budget is None else parse_bytes(budget),
             target=target,

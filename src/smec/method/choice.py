@@ -10,9 +10,9 @@ import numpy as np
 from smec.artefact import Choice, CodedScore, Validation
 from smec.codecs import EVERY_TIME, FREE, code_bytes, packs
 from smec.config import TrainConfig
-from smec.data import Dataset
 from smec.errors import ConfigError
-from smec.method.folds import Part, Start, drawn
+from smec.method.candidates import Trained
+from smec.method.folds import Fold, Start
 
 CODEBOOKS = (8, 16, 32, 64, 128)
 """Bytes of the product codes that are tried, where they are fewer than int4's."""
@@ -55,16 +55,20 @@ def _bytes(coded: Coded) -> int:
 
 
 def choose(
-    dataset: Dataset, start: Start, parts: Sequence[Part], validation: Validation, candidates: Sequence[Coded]
+    start: Start,
+    folds: Sequence[Fold],
+    trained: Trained,
+    validation: Validation,
+    candidates: Sequence[Coded],
 ) -> Choice:
     """Score what the sizes ship under every codec, on the queries that each training held out.
 
     Parameters
     ----------
-    dataset : Dataset
     start : Start
-    parts : sequence of Part
-        The trainings.
+    folds : sequence of Fold
+    trained : Trained
+        What was trained on them.
     validation : Validation
         What every size ships.
     candidates : sequence of (size, codec)
@@ -72,18 +76,16 @@ def choose(
     """
     shipped = {size.dim: size.method for size in validation.sizes}
     scores: dict[Coded, list[np.ndarray]] = {coded: [] for coded in candidates}
-    full = []
-    for number, part in enumerate(parts):
-        held_out = drawn(dataset, start.config, (number, len(parts)), start.execution.processes)[1]
-        full.append(held_out.full())
-        of_part = start.candidates(part.matrices)
+    for fold, check in zip(folds, trained.checks, strict=True):
+        of_fold = start.candidates(check.matrices)
         for dim, name in candidates:
-            size = of_part[dim]
-            matrix = size.smec if shipped[dim] == "smec" else size.fallbacks[shipped[dim]]
-            scores[dim, name].append(held_out.scores(matrix, name))
+            size = of_fold[dim]
+            linear = size.smec if shipped[dim] == "smec" else size.fallbacks[shipped[dim]]
+            scores[dim, name].append(fold.held_out.scores(linear.matrix, name, linear.bias))
+    full = np.concatenate([fold.held_out.full() for fold in folds])
     return _chosen(
-        start.config,
-        float(np.concatenate(full).mean()),
+        trained.config,
+        float(full.mean()),
         {coded: float(np.concatenate(of).mean()) for coded, of in scores.items()},
     )
 

@@ -19,19 +19,18 @@ from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
 from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
-from smec.config import TrainConfig, parsed
+from smec.config import TrainConfig, candidate_config, parsed
 from smec.data import Dataset
 from smec.data.moments import moments_of
 from smec.data.sample import OnRows
 from smec.errors import ConfigError, DataError
-from smec.method.folds import drawn
-from smec.method.gate import Candidates, judge, measure
-from smec.method.plans import StagePlan
+from smec.method.assembly import fingerprints, libraries
+from smec.method.folds import Fold, draw_folds
+from smec.method.gate import Candidates, Linear, judge, measure
+from smec.method.plans import StagePlan, originals_teach
 from smec.method.schedule import OnProgress, Schedule
-from smec.method.trainer import fingerprints, libraries, opened
+from smec.method.trainer import opened
 from smec.training.checkpoint import Checkpoint
-from smec.training.pool import Pool
-from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 
@@ -76,7 +75,7 @@ def extend(
     DataError
         The dataset is of another width, or cannot be trained on.
     """
-    config = config or parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
+    config = config or _trained_config(compressor)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})
     dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
@@ -92,42 +91,45 @@ def extend(
         )
     update = {
         "dims": (dim,),
+        "candidates": (),
         "selection": "prefix",
         "layers": "fresh",
         "schedule": "sequential",
         "turned": False,
     }
     config = config.model_copy(update=update)
-    pool, held_out = drawn(dataset, config, (0, 1))
-    stored = compressor.block(smallest).matrix[:, :smallest]
-    axes = principal_axes(moments_of(compressor.encode(pool.documents.numpy(), smallest)).second)[:, :dim]
-    head, stages = _train_head(config, pool, held_out, stored, axes.astype(np.float32), progress)
-    heads = {
-        "smec": head,
-        "pca": axes.astype(np.float32),
-        "truncate": np.eye(smallest, dim, dtype=np.float32),
-    }
-    measured = measure({dim: _candidates(dataset, stored, heads, dim)}, held_out, config.codec)
-    validation = judge(measured, held_out.metric, enabled=config.validation.gate)
+    (fold,) = draw_folds(dataset, config)
+    stored = Linear(*compressor.block(smallest).leading(smallest))
+    encoded = compressor.encode(fold.pool.documents.numpy(), smallest)
+    axes = principal_axes(moments_of(encoded).second)[:, :dim].astype(np.float32)
+    head, stages = _train_head(config, fold, stored, axes, progress)
+    heads = {"smec": head, "pca": axes, "truncate": np.eye(smallest, dim, dtype=np.float32)}
+    measured = measure({dim: _candidates(dataset, stored, heads, dim)}, fold.held_out, config.codec)
+    validation = judge(measured, fold.held_out.metric, enabled=config.validation.gate, corpus=config.corpus)
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])
+    folded = _with_head(stored, chosen)
     block = Block(
-        matrix=np.ascontiguousarray(stored @ chosen),
+        matrix=np.ascontiguousarray(folded.matrix),
         dims=(dim,),
         method=method,
         head=chosen,
         head_dim=smallest,
+        bias=folded.bias,
     )
     return _assemble(compressor, dataset, config, block, validation, stages)
 
 
+def _trained_config(compressor: Compressor) -> TrainConfig:
+    """The configuration that a compressor was trained with: that of the chosen candidate, if any."""
+    config = parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
+    validation = compressor.manifest.validation
+    chosen = None if validation is None else validation.candidate
+    return config if chosen is None else candidate_config(config, chosen)
+
+
 def _train_head(
-    config: TrainConfig,
-    pool: Pool,
-    held_out: HeldOut,
-    stored: Float32Array,
-    axes: Float32Array,
-    progress: OnProgress | None,
+    config: TrainConfig, fold: Fold, stored: Linear, axes: Float32Array, progress: OnProgress | None
 ) -> tuple[Float32Array, list[dict[str, Any]]]:
     dim = axes.shape[1]
     plan = StagePlan(
@@ -137,23 +139,35 @@ def _train_head(
         served=(dim,),
         steps=config.optimiser.steps,
         learning_rate=config.optimiser.learning_rate,
+        teacher=originals_teach(config),
     )
     schedule = Schedule(
-        [plan], config, pool, held_out, torch.from_numpy(stored.copy()), torch.from_numpy(axes)
+        [plan],
+        config,
+        fold.pool,
+        fold.held_out,
+        torch.from_numpy(stored.matrix.copy()),
+        torch.from_numpy(axes),
+        bias=None if stored.bias is None else torch.from_numpy(stored.bias.copy()),
     )
     learned = schedule.run(Checkpoint(None, {}), resume=False, progress=progress)
     return learned.layers[0].numpy(), learned.stages
 
 
-def _candidates(
-    dataset: Dataset, stored: Float32Array, heads: dict[str, Float32Array], dim: int
-) -> Candidates:
+def _candidates(dataset: Dataset, stored: Linear, heads: dict[str, Float32Array], dim: int) -> Candidates:
     original_axes = principal_axes(dataset.moments.second)[:, :dim].astype(np.float32)
     return Candidates(
-        smec=stored @ heads["smec"],
-        fallbacks={name: stored @ heads[name] for name in ("pca", "truncate")},
-        rivals={"pca": original_axes, "truncate": np.eye(dataset.dim, dim, dtype=np.float32)},
+        smec=_with_head(stored, heads["smec"]),
+        fallbacks={name: _with_head(stored, heads[name]) for name in ("pca", "truncate")},
+        rivals={
+            "pca": Linear(original_axes),
+            "truncate": Linear(np.eye(dataset.dim, dim, dtype=np.float32)),
+        },
     )
+
+
+def _with_head(stored: Linear, head: Float32Array) -> Linear:
+    return Linear(stored.matrix @ head, None if stored.bias is None else stored.bias @ head)
 
 
 def _assemble(

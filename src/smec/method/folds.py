@@ -1,8 +1,8 @@
-"""One training, or several that hold out another part of the train queries each."""
+"""Cross-validation: one training, or several that each hold out a different part of the train queries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,125 +12,197 @@ from numpy.typing import NDArray
 
 from smec.config import TrainConfig
 from smec.data import Dataset
-from smec.method.gate import Candidates, Measured, measure
+from smec.method.gate import Candidates, Linear, Measured, Scores, measure
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
-from smec.training.pool import FEWEST_QUERIES, Pool, build_pool
-from smec.training.processes import ALONE, Processes
+from smec.training.held_out import training_folds
+from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
-FEW = 500
-"""Judged train queries below which one held-out part of them cannot tell a gain from luck."""
+
+@dataclass(frozen=True)
+class Fold:
+    """What one training fits and what it holds out."""
+
+    number: int
+    count: int
+    pool: Pool
+    held_out: HeldOut
+    unused: int = 0
+    """Queries that are neither fitted nor held out."""
+    removed: int = 0
+    """Judgements that were taken from fitted queries."""
 
 
-def number_of_folds(dataset: Dataset, config: TrainConfig) -> int:
-    """How many trainings to average: several where the labels are few, and layers can be averaged."""
-    if not config.supervised or config.layers == "fresh":
-        return 1
-    judged = len(dataset.judged("train"))
-    return min(config.validation.folds, judged // 2) if FEWEST_QUERIES <= judged < FEW else 1
+def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
+    """Part the train queries, or without labels the documents.
+
+    Raises
+    ------
+    DataError
+        Fewer than four judged train queries, or without labels fewer documents.
+    """
+    processes = execution.processes
+    if not config.supervised:
+        pool = document_pool(dataset, seed=config.seed, limit=config.pool, validation=config.validation)
+        return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
+    validation = config.validation
+    if config.layers == "fresh":  # layers of their own cannot be averaged
+        validation = validation.model_copy(update={"folds": 1})
+    parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
+    pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool)
+    return [
+        Fold(
+            number,
+            len(parts),
+            pool,
+            HeldOut(dataset, pool, processes, config.corpus),
+            part.unused,
+            part.removed,
+        )
+        for number, (pool, part) in enumerate(zip(pools, parts, strict=True))
+    ]
 
 
 @dataclass(frozen=True)
 class Start:
-    """What all folds begin with."""
+    """What the trainings of all folds begin with.
 
-    config: TrainConfig
+    Attributes
+    ----------
+    sizes : tuple of int
+        Served sizes, descending.
+    axes : ndarray of shape (D, D)
+        Principal axes of the corpus.
+    moment : ndarray of shape (D, D)
+        Its second moment.
+    baselines : dict of int to dict
+        Size -> name -> what the gate compares with.
+    """
+
     sizes: tuple[int, ...]
     axes: NDArray[np.float64]
     moment: NDArray[np.float64]
+    baselines: dict[int, dict[str, Linear]]
     execution: Execution = ON_CPU
 
-    def candidates(self, matrices: Mapping[int, Float32Array]) -> dict[int, Candidates]:
-        """For each size the learned matrix, and PCA and truncation beside it."""
-        baselines = {
-            "pca": self.axes.astype(np.float32),
-            "truncate": np.eye(len(self.axes), dtype=np.float32),
+    def candidates(self, matrices: dict[int, Float32Array]) -> dict[int, Candidates]:
+        """For each size the learned matrix, and the baselines beside it."""
+        return {
+            dim: Candidates(Linear(matrices[dim]), self.baselines[dim], self.baselines[dim])
+            for dim in self.sizes
         }
-        return {dim: _candidates(dim, matrices[dim], baselines) for dim in self.sizes}
 
-    def schedule(self, pool: Pool, held_out: HeldOut, fold: tuple[int, int]) -> Schedule:
+    def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
         """The stages, from the principal axes, tempered, or from the given coordinates."""
-        plans = plan_stages(self.config, len(self.axes), self.sizes, len(pool.queries))
-        scale, basis = np.ones(len(self.axes)), np.eye(len(self.axes))
-        if self.config.start == "pca":
-            energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
-            scale = (np.maximum(energy, 1e-9) / energy[0]) ** (-self.config.tempering / 2)
-            basis = self.axes
-        start = np.diag(scale)[:, : plans[0].columns]
+        plans = plan_stages(config, len(self.axes), self.sizes, len(fold.pool.queries))
+        basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
+        if config.start == "pca":
+            start = np.diag(self._scale(config.tempering))
+            if config.coordinates == "principal":
+                basis = self.axes
+            else:
+                start = self.axes @ start
+        tempering = config.distillation.tempering
+        teacher = self.axes * self._scale(tempering) if tempering else None
         return Schedule(
             plans,
-            self.config,
-            pool,
-            held_out,
-            torch.from_numpy(basis.astype(np.float32)),
-            torch.from_numpy(start.astype(np.float32)),
-            fold,
-            self.execution,
+            config,
+            fold.pool,
+            fold.held_out,
+            _tensor(basis),
+            _tensor(start[:, : plans[0].columns]),
+            None if teacher is None else _tensor(teacher),
+            fold=place,
+            execution=self.execution,
         )
+
+    def _scale(self, tempering: float) -> NDArray[np.float64]:
+        energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
+        scale: NDArray[np.float64] = (np.maximum(energy, 1e-9) / energy[0]) ** (-tempering / 2)
+        return scale
+
+
+def _tensor(matrix: NDArray[np.float64]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(matrix, dtype=np.float32))
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one training made, and how it scored on what it did not see."""
+class Check:
+    """What a training had made at one of its checks.
+
+    Attributes
+    ----------
+    matrices : dict of int to ndarray of shape (D, dim)
+        Size -> matrix from the originals.
+    scores : ndarray of shape (sizes, held-out queries)
+    """
 
     matrices: dict[int, Float32Array]
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one training made.
+
+    Attributes
+    ----------
+    checks : dict of int to Check
+        By step, those of the last stage; where that does not train all sizes the best one alone, at None.
+    heads : list of ndarray
+        Fresh layers: the layer of each stage.
+    stages : list of dict
+        What the artefact tells of each stage.
+    """
+
+    checks: dict[int | None, Check]
     heads: list[Float32Array]
     stages: list[dict[str, Any]]
-    measured: dict[int, Measured]
-    metric: str
 
 
-def drawn(
-    dataset: Dataset, config: TrainConfig, fold: tuple[int, int], processes: Processes = ALONE
-) -> tuple[Pool, HeldOut]:
-    """What a fold, the first of the pair from 0, trains on and what it holds out."""
-    pool = build_pool(
-        dataset,
-        supervised=config.supervised,
-        seed=config.seed,
-        limit=config.pool,
-        validation=config.validation,
-        fold=fold if fold[1] > 1 else None,
-    )
-    return pool, HeldOut(dataset, pool, processes)
-
-
-def train_part(
-    dataset: Dataset,
+def train_fold(
     start: Start,
+    config: TrainConfig,
+    fold: Fold,
     state: Checkpoint,
-    fold: tuple[int, int],
+    place: tuple[int, int],
     resume: bool,
     progress: OnProgress | None,
-) -> Part:
-    """Train on one fold, from ``state`` on if it is to be resumed."""
-    config = start.config
-    pool, held_out = drawn(dataset, config, fold, start.execution.processes)
-    schedule = start.schedule(pool, held_out, fold)
+) -> FoldResult:
+    """Train on one fold, from ``state`` on if it is to be resumed; ``place`` is for the progress."""
+    schedule = start.schedule(config, fold, place)
     learned = schedule.run(state, resume=resume, progress=progress)
-    nested = config.layers == "nested"
-    folded = [np.ascontiguousarray(matrix.numpy()) for matrix in schedule.folded(learned)]
-    matrices = {dim: folded[0 if nested else n][:, :dim] for n, dim in enumerate(start.sizes)}
-    return Part(
-        matrices=matrices,
-        heads=[] if nested else [layer.numpy() for layer in learned.layers],
-        stages=learned.stages,
-        measured=measure(start.candidates(matrices), held_out, config.codec),
-        metric=held_out.metric,
-    )
+    if learned.checks:
+        folded = schedule.folded_checks(learned)
+        checks: dict[int | None, Check] = {
+            step: Check(_prefixes(start.sizes, [matrix.numpy()]), learned.checks[step][1])
+            for step, matrix in folded.items()
+        }
+        return FoldResult(checks, [], learned.stages)
+    matrices = _prefixes(start.sizes, [matrix.numpy() for matrix in schedule.folded(learned)])
+    scores = np.stack([fold.held_out.scores(matrices[dim], config.codec) for dim in start.sizes])
+    heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
+    return FoldResult({None: Check(matrices, scores)}, heads, learned.stages)
 
 
-def average(parts: list[Part]) -> dict[int, Float32Array]:
+def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int, Float32Array]:
+    """Matrix of each size: leading columns of the one that all share, or of one for each."""
+    folded = [np.ascontiguousarray(matrix) for matrix in matrices]
+    return {dim: folded[n if len(folded) > 1 else 0][:, :dim] for n, dim in enumerate(sizes)}
+
+
+def measure_fold(start: Start, fold: Fold, check: Check, codec: str | None) -> dict[int, Measured]:
+    """Score the baselines of every size beside what a training had made at a check."""
+    scores = dict(zip(start.sizes, check.scores, strict=True))
+    return measure(start.candidates(check.matrices), fold.held_out, codec, scores)
+
+
+def average(checks: Sequence[Check]) -> dict[int, Float32Array]:
     """Mean matrix per size: the trainings began alike, so their columns mean the same."""
-    if len(parts) == 1:
-        return parts[0].matrices
-    return {dim: np.mean([part.matrices[dim] for part in parts], axis=0) for dim in parts[0].matrices}
-
-
-def _candidates(dim: int, smec: Float32Array, baselines: Mapping[str, Float32Array]) -> Candidates:
-    matrices = {name: matrix[:, :dim] for name, matrix in baselines.items()}
-    return Candidates(smec=smec, fallbacks=matrices, rivals=matrices)
+    if len(checks) == 1:
+        return checks[0].matrices
+    return {dim: np.mean([one.matrices[dim] for one in checks], axis=0) for dim in checks[0].matrices}

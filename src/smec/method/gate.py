@@ -1,46 +1,59 @@
-"""The no-harm gate: a size that is not better than PCA and truncation on held-out data ships the
-better of them (design section 4).
+"""The no-harm gate: what every size ships, by what it scored on held-out queries (design section 4).
+
+A size ships the trained map only if that is not below any baseline on queries that ask for new documents,
+and better over all held-out queries. Otherwise it ships PCA, or the baseline that is better than PCA.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from smec.artefact import SizeMetrics, Validation
+from smec.card import FEWEST_TOLD
+from smec.config import CorpusKind
 from smec.evaluation.intervals import bootstrap_interval
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
 Scores = NDArray[np.float64]
 
-DOUBT = 0.01
-"""Level of the paired t-test. Not the usual .05: the candidate is the best of several checks on the
-same held-out queries, so some of its gain is luck."""
+LEVEL = 0.05
+"""Significance level of the paired t-tests."""
 
-DOUBT_OF_FOLDS = 0.05
-"""Where each query is held out once: with so few of them a stricter level would refuse most real gains."""
+LEVEL_SHARED = 0.25
+"""Level for a single size where the mean over all sizes is better at `LEVEL`: the sizes are prefixes of one
+matrix, so that what is sure of their mean makes a gain of each more likely."""
+
+LEVEL_UNLABELLED = 0.01
+"""Level without labels, where the candidate is the best of many checks on the same held-out vectors."""
 
 KEPT = 0.7
-"""Share of the nearest neighbours from which PCA is left alone where there are no labels: it then keeps
-most of what agreement with the full vectors can tell, and relevance may lie in the rest."""
+"""Without labels, PCA ships if it keeps at least this share of the nearest neighbours: it then keeps most of
+what agreement with the full vectors can tell, and relevance may lie in the rest."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A matrix of shape (D, d), and a bias of shape (d,) that is added to the product of a unit vector."""
+
+    matrix: Float32Array
+    bias: Float32Array | None = None
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Ways to make one size, as matrices from the originals (D, dim)."""
+    """Ways to make one size from the originals."""
 
-    smec: Float32Array
-    fallbacks: Mapping[str, Float32Array]
-    """"pca" and "truncate" as they can be shipped for this size."""
-    rivals: Mapping[str, Float32Array]
-    """"pca" and "truncate" of the originals: what the size has to beat."""
+    smec: Linear
+    fallbacks: Mapping[str, Linear]
+    """Baselines as they can be shipped for this size, "pca" among them."""
+    rivals: Mapping[str, Linear]
+    """Baselines that the size has to beat, by the same names."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +61,52 @@ class Measured:
     """Scores of one size's `Candidates`, an array with an entry per held-out query each."""
 
     full: Scores
-    """Of the full vectors."""
+    """Scores of the full vectors."""
     smec: Scores
     fallbacks: Mapping[str, Scores]
     rivals: Mapping[str, Scores]
+    new: NDArray[np.bool_]
+    """Queries that ask for documents that are relevant to no fitted query."""
+
+    def of(self, queries: NDArray[np.bool_]) -> Measured:
+        """Return the scores of some of the queries."""
+        return Measured(
+            self.full[queries],
+            self.smec[queries],
+            {name: scores[queries] for name, scores in self.fallbacks.items()},
+            {name: scores[queries] for name, scores in self.rivals.items()},
+            self.new[queries],
+        )
 
 
 def measure(
-    candidates: Mapping[int, Candidates], held_out: HeldOut, codec: str | None = None
+    candidates: Mapping[int, Candidates],
+    held_out: HeldOut,
+    codec: str | None = None,
+    smec: Mapping[int, Scores] | None = None,
 ) -> dict[int, Measured]:
-    """Score every size, dim -> its `Candidates`, on the held-out data, all stored by the same codec."""
-    full = held_out.full()
-    return {dim: _measure_size(of_size, held_out, full, codec) for dim, of_size in candidates.items()}
+    """Score every size, dim -> its `Candidates`, on the held-out data, all stored by the same codec.
+
+    ``smec`` has the scores of the trained map where they are known.
+    """
+    full, new = held_out.full(), np.arange(held_out.count) < held_out.new
+    found = {}
+    for dim, of_size in candidates.items():
+        trained = _scores(of_size.smec, held_out, codec) if smec is None else smec[dim]
+        rivals = {name: _scores(linear, held_out, codec) for name, linear in of_size.rivals.items()}
+        fallbacks = rivals
+        if of_size.fallbacks is not of_size.rivals:
+            fallbacks = {name: _scores(linear, held_out, codec) for name, linear in of_size.fallbacks.items()}
+        found[dim] = Measured(full, trained, fallbacks, rivals, new)
+    return found
 
 
-def _measure_size(candidates: Candidates, held_out: HeldOut, full: Scores, codec: str | None) -> Measured:
-    def scores(matrices: Mapping[str, Float32Array]) -> dict[str, Scores]:
-        return {name: held_out.scores(matrix, codec) for name, matrix in matrices.items()}
-
-    rivals = scores(candidates.rivals)
-    fallbacks = rivals if candidates.fallbacks is candidates.rivals else scores(candidates.fallbacks)
-    return Measured(full, held_out.scores(candidates.smec, codec), fallbacks, rivals)
+def _scores(linear: Linear, held_out: HeldOut, codec: str | None) -> Scores:
+    return held_out.scores(linear.matrix, codec, linear.bias)
 
 
 def joined(folds: Sequence[Mapping[int, Measured]]) -> dict[int, Measured]:
-    """What was measured on several folds, as if on one."""
+    """Join what was measured on several folds, as if on one."""
     return {dim: _joined_size([fold[dim] for fold in folds]) for dim in folds[0]}
 
 
@@ -82,10 +116,13 @@ def _joined_size(folds: Sequence[Measured]) -> Measured:
         np.concatenate([fold.smec for fold in folds]),
         {name: np.concatenate([fold.fallbacks[name] for fold in folds]) for name in folds[0].fallbacks},
         {name: np.concatenate([fold.rivals[name] for fold in folds]) for name in folds[0].rivals},
+        np.concatenate([fold.new for fold in folds]),
     )
 
 
-def judge(sizes: Mapping[int, Measured], metric: str, *, enabled: bool, doubt: float = DOUBT) -> Validation:
+def judge(
+    sizes: Mapping[int, Measured], metric: str, *, enabled: bool = True, corpus: CorpusKind = "growing"
+) -> Validation:
     """Decide what every size ships.
 
     Parameters
@@ -96,49 +133,94 @@ def judge(sizes: Mapping[int, Measured], metric: str, *, enabled: bool, doubt: f
         What it was measured with.
     enabled : bool
         Without the gate every size ships "smec"; the figures are the same.
-    doubt : float
-        Level of the test.
+    corpus : {"growing", "fixed"}
+        Whether new documents decide, or all held-out queries.
     """
+    if metric == "overlap@10":
+        methods = {dim: _without_labels(size) for dim, size in sizes.items()}
+    else:
+        methods = _with_labels(sizes, corpus)
+    if not enabled:
+        methods = dict.fromkeys(sizes, "smec")
+    first = next(iter(sizes.values()))
+    return Validation.model_validate(
+        {
+            "metric": metric,
+            "queries": len(first.full),
+            "corpus": corpus if metric == "ndcg@10" else None,
+            "sizes": tuple(_described(dim, methods[dim], size, metric) for dim, size in sizes.items()),
+        }
+    )
+
+
+def _without_labels(size: Measured) -> str:
     # Overlap is not relevance: a gain in it counts only where PCA loses much.
-    kept = KEPT if metric == "overlap@10" else math.inf
-    judged = tuple(
-        _judge_size(dim, size, doubt, kept) if enabled else _described(dim, "smec", size)
-        for dim, size in sizes.items()
-    )
-    queries = len(next(iter(sizes.values())).full)
-    return Validation.model_validate({"metric": metric, "queries": queries, "sizes": judged})
+    ahead = all(beats(size.smec, rival, LEVEL_UNLABELLED) for rival in size.rivals.values())
+    if ahead and size.rivals["pca"].mean() < KEPT:
+        return "smec"
+    # PCA where truncation is not significantly better: it is the safer of the two.
+    better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], LEVEL_UNLABELLED)
+    return "truncate" if better else "pca"
 
 
-def _judge_size(dim: int, size: Measured, doubt: float, kept: float) -> SizeMetrics:
-    ahead = all(beats(size.smec, rival, doubt) for rival in size.rivals.values())
-    if ahead and size.rivals["pca"].mean() < kept:
-        return _described(dim, "smec", size)
-    # PCA where truncation is not surely better: it is the safer of the two.
-    better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], doubt)
-    return _described(dim, "truncate" if better else "pca", size)
+def _with_labels(sizes: Mapping[int, Measured], corpus: CorpusKind) -> dict[int, str]:
+    fallbacks = {dim: _fallback(size) for dim, size in sizes.items()}
+    allowed = _better(sizes, fallbacks)
+    if corpus == "growing":
+        new = {dim: size.of(size.new) for dim, size in sizes.items()}
+        enough = len(next(iter(new.values())).full) >= FEWEST_TOLD
+        allowed &= _better(new, fallbacks) if enough else set()
+    return {dim: "smec" if dim in allowed else fallbacks[dim] for dim in sizes}
 
 
-def _described(dim: int, method: Literal["smec", "pca", "truncate"], size: Measured) -> SizeMetrics:
-    return SizeMetrics(
-        dim=dim,
-        method=method,
-        full=float(size.full.mean()),
-        smec=float(size.smec.mean()),
-        ci=bootstrap_interval(size.smec),
-        pca=float(size.rivals["pca"].mean()),
-        truncate=float(size.rivals["truncate"].mean()),
-        shipped=float((size.smec if method == "smec" else size.fallbacks[method]).mean()),
-    )
+def _fallback(size: Measured) -> str:
+    """PCA, or the baseline of the best mean among those that are significantly better."""
+    pca = size.fallbacks["pca"]
+    better = {name: scores.mean() for name, scores in size.fallbacks.items() if beats(scores, pca, LEVEL)}
+    return max(better, key=lambda name: better[name], default="pca")
 
 
-def beats(scores: Scores, rival: Scores, doubt: float = DOUBT) -> bool:
-    """Whether the mean paired gain is surely above zero (one-sided paired t-test at level ``doubt``).
+def _better(sizes: Mapping[int, Measured], fallbacks: Mapping[int, str]) -> set[int]:
+    """Sizes whose map is below no rival in the mean and significantly better than the fallback."""
+    gains = {dim: size.smec - size.fallbacks[fallbacks[dim]] for dim, size in sizes.items()}
+    shared = significant(np.mean(list(gains.values()), axis=0), LEVEL)
+    return {
+        dim
+        for dim, gain in gains.items()
+        if all(sizes[dim].smec.mean() >= rival.mean() for rival in sizes[dim].rivals.values())
+        and significant(gain, LEVEL_SHARED if shared else LEVEL)
+    }
 
-    With few queries a gain that may be noise is not worth leaving PCA for; with hundreds this asks
-    for 2.3 standard errors.
-    """
-    gain = scores - rival
-    if gain.mean() <= 0 or len(gain) < 2:
+
+def _described(dim: int, method: str, size: Measured, metric: str) -> SizeMetrics:
+    groups = {}
+    if metric == "ndcg@10":
+        for name, queries in (("new", size.new), ("seen", ~size.new)):
+            if queries.any():
+                groups[name] = _figures(size.of(queries), method)
+    return SizeMetrics.model_validate({"dim": dim, "method": method, **_figures(size, method), **groups})
+
+
+def _figures(size: Measured, method: str) -> dict[str, object]:
+    shipped = size.smec if method == "smec" else size.fallbacks[method]
+    return {
+        "queries": len(size.full),
+        "full": float(size.full.mean()),
+        "smec": float(size.smec.mean()),
+        "ci": bootstrap_interval(size.smec),
+        "shipped": float(shipped.mean()),
+        **{name.replace("-", "_"): float(scores.mean()) for name, scores in size.rivals.items()},
+    }
+
+
+def beats(scores: Scores, rival: Scores, level: float = LEVEL) -> bool:
+    """Whether the mean paired gain is significantly above zero (see `significant`)."""
+    return significant(scores - rival, level)
+
+
+def significant(gain: Scores, level: float) -> bool:
+    """Whether the mean of ``gain`` is above zero, by a one-sided t-test at this level."""
+    if len(gain) < 2 or gain.mean() <= 0:
         return False
     error = gain.std(ddof=1) / np.sqrt(len(gain))
-    return bool(gain.mean() > stats.t.isf(doubt, len(gain) - 1) * error)
+    return bool(gain.mean() > stats.t.isf(level, len(gain) - 1) * error)

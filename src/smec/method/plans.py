@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from smec.config import TrainConfig
 from smec.method.agreement import FEWEST
@@ -29,8 +30,13 @@ class StagePlan:
     """ADS chooses the new size's dimensions among the columns."""
     turned: int = 0
     """Leading columns that are turned to the axes of agreement before the stage."""
-    taught: bool = False
-    """The layer as it is before the stage is the teacher of its sizes."""
+    teacher: Literal["layer", "originals"] | None = None
+    """What the stage's sizes are distilled from: the layer as it is before the stage, or the originals."""
+
+
+def originals_teach(config: TrainConfig) -> Literal["originals"] | None:
+    """Whether sizes that are trained without a trained full size are distilled from the originals."""
+    return "originals" if config.supervised and config.distillation.weight else None
 
 
 def plan_stages(
@@ -41,7 +47,8 @@ def plan_stages(
     Sequential: with nested layers a stage refines the columns of its two sizes in the one matrix; D
     itself is not served, so the first stage has only d_1 in its loss unless ADS selects from D. With
     fresh layers every stage has a square layer and both sizes in its loss, as the paper draws it.
-    Distilled: D alone, then all served sizes at once with D as their teacher.
+    Distilled: D alone, then all served sizes at once with D as their teacher. Joint: all served sizes at
+    once, with labels and the originals as their teacher.
     """
     options, ads = config.optimiser, config.selection == "ads"
     steps, taught = (
@@ -50,7 +57,7 @@ def plan_stages(
     )
     rate = options.learning_rate
     if config.schedule == "joint":
-        return [StagePlan(0, dims[0], dims, dims, steps * len(dims), rate)]
+        return [StagePlan(0, dims[0], dims, dims, steps, rate, teacher=originals_teach(config))]
     turns = config.turned and queries >= FEWEST
     if config.schedule == "distilled":
         turned = input_dim if turns else 0
@@ -64,7 +71,7 @@ def plan_stages(
                 steps=taught,
                 learning_rate=config.distillation.learning_rate,
                 turned=turned,
-                taught=True,
+                teacher="layer",
             ),
         ]
     plans = []

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from smec.config import TrainConfig
 from smec.method.agreement import agreement_axes
@@ -33,10 +35,14 @@ class Learned:
         Fresh: the (d_{k-1}, d_k) head of every finished stage. Nested: the one (D, d_1) layer.
     stages : list of dict
         Sizes, best step, what ADS kept and the validation curve of every finished stage.
+    checks : dict of int to (Tensor, ndarray)
+        The nested layer at each check of the last stage, where that trains all sizes: step -> layer of shape
+        (D, d_1), and scores of shape (sizes, held-out queries).
     """
 
     layers: list[Tensor] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
+    checks: dict[int, tuple[Tensor, NDArray[np.float64]]] = field(default_factory=dict)
 
 
 class Schedule:
@@ -52,6 +58,11 @@ class Schedule:
         Takes originals to the coordinates of the first stage.
     start : Tensor of shape (w, columns)
         The first layer before training.
+    teacher : Tensor of shape (D, v), optional
+        Takes originals to the space that sizes are distilled from (schedule "joint"); the originals by
+        default.
+    bias : Tensor of shape (w,), optional
+        Added to what ``basis`` makes of a unit-length original.
     fold : (int, int)
         Which of how many trainings this is, from 0: for the progress.
     execution : Execution
@@ -65,6 +76,8 @@ class Schedule:
         held_out: HeldOut,
         basis: Tensor,
         start: Tensor,
+        teacher: Tensor | None = None,
+        bias: Tensor | None = None,
         fold: tuple[int, int] = (0, 1),
         execution: Execution = ON_CPU,
     ) -> None:
@@ -77,6 +90,8 @@ class Schedule:
         self._pool = pool
         self._held_out = held_out
         self._basis = basis
+        self._teacher = teacher
+        self._bias = bias
         self._start = self._processes.of_first(start)
 
     def run(self, checkpoint: Checkpoint, *, resume: bool, progress: OnProgress | None) -> Learned:
@@ -90,7 +105,7 @@ class Schedule:
             self._train(stage, state, learned, checkpoint, progress)
             self._finish(stage, state, learned)
             state = memory = None
-            checkpoint.save(_layers(learned), {"stages": learned.stages}, now=True)
+            checkpoint.save(_layers(learned) | _checks(learned), {"stages": learned.stages}, now=True)
         return learned
 
     def folded(self, learned: Learned) -> list[Tensor]:
@@ -100,6 +115,10 @@ class Schedule:
             product = product @ layer
             matrices.append(product)
         return matrices
+
+    def folded_checks(self, learned: Learned) -> dict[int, Tensor]:
+        """The matrix from the originals, of shape (D, d_1), at each check of the last stage."""
+        return {step: self._basis @ layer for step, (layer, _) in learned.checks.items()}
 
     def _stage(self, plan: StagePlan, learned: Learned) -> Stage:
         before = self._before(learned)
@@ -111,7 +130,20 @@ class Schedule:
         pool, device = self._pool_on_device, self._execution.device
         before, layer = before.to(device), layer.to(device)
         documents, queries = pool.documents @ before, pool.queries @ before
-        return Stage(plan, self._config, pool, documents, queries, layer, self._execution)
+        if self._bias is not None:
+            documents, queries = documents + self._bias.to(device), queries + self._bias.to(device)
+        teacher = None
+        if plan.teacher == "layer":
+            teacher = functional.normalize(queries @ layer), functional.normalize(documents @ layer)
+        elif plan.teacher == "originals":
+            teacher = self._originals(pool)
+        return Stage(plan, self._config, pool, documents, queries, layer, teacher, self._execution)
+
+    def _originals(self, pool: Pool) -> tuple[Tensor, Tensor]:
+        if self._teacher is None:
+            return pool.queries, pool.documents
+        matrix = self._teacher.to(self._execution.device)
+        return functional.normalize(pool.queries @ matrix), functional.normalize(pool.documents @ matrix)
 
     def _turned(self, layer: Tensor, columns: int) -> Tensor:
         """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
@@ -133,15 +165,26 @@ class Schedule:
         progress: OnProgress | None,
     ) -> None:
         before = self._before(learned)
+        checked = self._config.layers == "nested" and stage.plan is self._plans[-1]
+        checked = checked and stage.plan.served == self._config.dims
 
         def score(parameters: Any) -> float:
-            matrix = (before @ stage.matrix(parameters).cpu()).numpy()
-            scored = (self._held_out.scores(matrix[:, :d], stage.codec(d)) for d in stage.plan.served)
-            values = [scores.mean() for scores in scored]
-            return float(sum(values) / len(values))
+            layer = stage.matrix(parameters).cpu()
+            matrix = (before @ layer).numpy()
+            bias = None if self._bias is None else (self._bias @ layer).numpy()
+            scores = np.stack(
+                [
+                    self._held_out.scores(matrix[:, :d], stage.codec(d), None if bias is None else bias[:d])
+                    for d in stage.plan.served
+                ]
+            )
+            if checked:
+                learned.checks[state.step] = layer, scores
+            return self._held_out.mean(scores)
 
         def on_check() -> None:
-            tensors = _layers(learned) | _loop_tensors(state) | {"memory": stage.memory.rows}
+            tensors = _layers(learned) | _checks(learned) | _loop_tensors(state)
+            tensors |= {"memory": stage.memory.rows}
             checkpoint.save(tensors, {"stages": learned.stages, "loop": _loop_numbers(state)})
 
         def loss_at(parameters: Mapping[str, Tensor], step: int) -> Tensor:
@@ -200,6 +243,10 @@ class Schedule:
         tensors, saved = loaded
         count = sum(name.startswith("layer.") for name in tensors)
         learned = Learned([tensors[f"layer.{n}"] for n in range(count)], saved["stages"])
+        for name, layer in tensors.items():
+            kind, _, step = name.partition(".")
+            if kind == "check":
+                learned.checks[int(step)] = layer, tensors[f"scores.{step}"].numpy()
         if "loop" not in saved:
             return learned, None, None
         return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
@@ -207,6 +254,11 @@ class Schedule:
 
 def _layers(learned: Learned) -> dict[str, Tensor]:
     return {f"layer.{number}": layer for number, layer in enumerate(learned.layers)}
+
+
+def _checks(learned: Learned) -> dict[str, Tensor]:
+    found = {f"check.{step}": layer for step, (layer, _) in learned.checks.items()}
+    return found | {f"scores.{step}": torch.from_numpy(of) for step, (_, of) in learned.checks.items()}
 
 
 def _loop_tensors(state: LoopState) -> dict[str, Tensor]:

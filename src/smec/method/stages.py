@@ -41,6 +41,8 @@ class Stage:
         stage before left them (fresh).
     layer : Tensor of shape (w, >= columns)
         Where the stage starts; its parameters are a residual on the leading columns.
+    teacher : (Tensor of shape (q, v), Tensor of shape (n, v)), optional
+        Unit rows that the sizes are distilled from, queries and documents.
     execution : Execution
         On its device are all tensors that are given. With several processes, `loss` is the share of one.
     """
@@ -53,6 +55,7 @@ class Stage:
         documents: Tensor,
         queries: Tensor,
         layer: Tensor,
+        teacher: tuple[Tensor, Tensor] | None = None,
         execution: Execution = ON_CPU,
     ) -> None:
         self.plan = plan
@@ -63,7 +66,7 @@ class Stage:
         self._documents = documents
         self._queries = queries
         self._layer = layer
-        drawn = {"negatives": config.distillation.negatives} if plan.taught else {}
+        drawn = {"negatives": config.distillation.negatives} if plan.teacher == "layer" else {}
         self._batches = Batches(pool, config.optimiser.model_copy(update=drawn), config.seed, plan.number)
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
         self._codecs = StageCodecs(
@@ -74,11 +77,7 @@ class Stage:
             plan.number,
             config.validation.every,
         )
-        self._taught = (
-            (functional.normalize(queries @ layer), functional.normalize(documents @ layer))
-            if plan.taught
-            else None
-        )
+        self._teaching = teacher
 
     def parameters(self) -> dict[str, Tensor]:
         """Zero residual, and with ADS zero logits: the stage starts as its start, prefix kept."""
@@ -144,7 +143,7 @@ class Stage:
         queries = project(self._queries[part.queries])
         for q, (d, stored) in zip(queries, self._batch_documents(batch, project), strict=True):
             scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
-            total = total + self._rank_loss(scores[:count], part)
+            total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
             if teacher is not None:
                 student = _without_own(scores, count, part.anchors)
                 loss = _weighed(part.taught, listwise_kl, student, teacher, distillation.temperature)
@@ -197,9 +196,9 @@ class Stage:
         return documents if codec is None else straight_through(documents, codec)
 
     def _teacher(self, batch: Batch, part: _Part) -> Tensor | None:
-        if self._taught is None:
+        if self._teaching is None:
             return None
-        queries, documents = self._taught
+        queries, documents = self._teaching
         own = documents[batch.documents]
         scores = (torch.cat([queries[part.queries], own[part.anchors]]) @ own.T).float()
         return _without_own(scores, len(part.queries), part.anchors)
@@ -207,7 +206,7 @@ class Stage:
     def _anchors(self, batch: Batch) -> Tensor:
         """Places in the batch's documents, from its end, where the random ones are that are taught."""
         total = len(batch.documents)
-        count = self._config.distillation.anchors if self.plan.taught else 0
+        count = self._config.distillation.anchors if self.plan.teacher == "layer" else 0
         count = min(count, total, count * MANY // len(self._queries))
         return torch.arange(total - count, total)
 

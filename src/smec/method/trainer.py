@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from smec import __version__
-from smec.artefact import Choice, Validation
 from smec.baselines.pca import principal_axes
-from smec.block import Block
-from smec.calibration import calibrate
 from smec.codecs import check_installed, code_bytes, usual
 from smec.compressor import Compressor
-from smec.config import Preset, TrainConfig, build_config
+from smec.config import CorpusKind, Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
-from smec.method.choice import choose, combinations
-from smec.method.folds import Start, average, number_of_folds, train_part
-from smec.method.gate import DOUBT, DOUBT_OF_FOLDS, Candidates, joined, judge
+from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
+from smec.method.baselines import baselines
+from smec.method.candidates import Trained, train_candidates
+from smec.method.choice import Coded, choose, combinations
+from smec.method.feedback_weight import choose_weight
+from smec.method.folds import Fold, Start, average, draw_folds, measure_fold
+from smec.method.gate import Measured, joined, judge
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
-from smec.vectors import Float32Array
-
-CANARIES = 16
 
 
 def train(
@@ -38,6 +33,7 @@ def train(
     dims: Sequence[int] | None = None,
     preset: Preset = "default",
     supervised: bool = True,
+    corpus: CorpusKind = "growing",
     seed: int | None = None,
     config: TrainConfig | None = None,
     checkpoint: str | Path | None = None,
@@ -61,10 +57,13 @@ def train(
     preset : {"default", "paper"}
     supervised : bool
         Learn from the train qrels; otherwise from the corpus alone.
+    corpus : {"growing", "fixed"}
+        Whether documents will be searched that nobody has judged; "fixed": the corpus is judged throughout,
+        and queries that ask for judged documents decide.
     seed : int, optional
         Same seed, data and machine: the same bytes.
     config : TrainConfig, optional
-        In place of ``dims``, ``preset``, ``supervised`` and ``seed``.
+        In place of ``dims``, ``preset``, ``supervised``, ``corpus`` and ``seed``.
     checkpoint : path, optional
         File for the state of an unfinished training; removed at the end.
     resume : bool
@@ -97,9 +96,46 @@ def train(
     if not execution.processes.first:
         checkpoint = progress = reading = None
     config = config or build_config(
-        preset, supervised=supervised, dims=tuple(dims) if dims is not None else None, seed=seed
+        preset,
+        supervised=supervised,
+        dims=tuple(dims) if dims is not None else None,
+        corpus=corpus,
+        seed=seed,
     )
     dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
+    run = _prepare(dataset, config, execution, resume)
+    states = _States(checkpoint, run)
+    if not resume:
+        states.discard()  # those of an earlier training, which a later --resume would meet
+    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
+    compressor = _ship(run, trained, gate=run.config.validation.gate)
+    if not keep_checkpoint:
+        states.discard()
+    return compressor
+
+
+def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compressor, Compressor]:
+    """Train once; return what the gate ships, and the trained map at every size."""
+    run = _prepare(dataset, config, alone("cpu"), resume=False)
+    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A training that is ready to start."""
+
+    dataset: Dataset
+    config: TrainConfig
+    data: dict[str, str]
+    start: Start
+    folds: list[Fold]
+    stored: list[Coded]
+    """Sizes and codecs to choose from; empty where nothing is to be chosen."""
+
+
+def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume: bool) -> _Run:
+    """Check sizes, codecs and processes; fit the baselines; draw the folds."""
     sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
     for dim in sizes if config.codec is not None else ():
@@ -113,128 +149,76 @@ def train(
     processes = execution.processes
     processes.check_same({"config": config.model_dump(mode="json"), "data": data, "resume": resume})
     moment = dataset.moments.second
-    folds = number_of_folds(dataset, config)
-    # Each training would turn its columns otherwise, and their mean would mean nothing.
-    alike = config if folds == 1 else config.model_copy(update={"turned": False})
-    start = Start(alike, sizes, processes.of_first(principal_axes(moment)), moment, execution)
-    states = [_checkpoint(checkpoint, fold, config, data) for fold in range(folds)]
-    for state in states if not resume else ():
-        state.discard()  # of an earlier training, which a later --resume would meet
-    parts = [
-        train_part(dataset, start, state, (fold, folds), resume, progress)
-        for fold, state in enumerate(states)
-    ]
-    validation = judge(
-        joined([part.measured for part in parts]),
-        parts[0].metric,
-        enabled=config.validation.gate,
-        doubt=DOUBT if folds == 1 else DOUBT_OF_FOLDS,
+    axes = processes.of_first(principal_axes(moment))
+    fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
+    start = Start(sizes, axes, moment, fitted, execution)
+    return _Run(dataset, config, data, start, draw_folds(dataset, config, execution), stored)
+
+
+def _ship(run: _Run, trained: Trained, *, gate: bool) -> Compressor:
+    """Decide what every size ships, and make the compressor."""
+    config, start = run.config, run.start
+    measured: dict[int, Measured] = joined(
+        [
+            measure_fold(start, fold, check, config.codec)
+            for fold, check in zip(run.folds, trained.checks, strict=True)
+        ]
     )
-    candidates = start.candidates(average(parts))
-    blocks = _blocks(candidates, validation, parts[0].heads)
-    stages = [stage for part in parts for stage in part.stages]
-    choice = choose(dataset, start, parts, validation, stored) if searched else None
-    software = libraries() | execution.provenance()
-    compressor = _assemble(dataset, config, blocks, validation, choice, stages, data, software)
-    if not keep_checkpoint:
-        for state in states:
-            state.discard()
-    return compressor
-
-
-def _checkpoint(path: str | Path | None, fold: int, config: TrainConfig, data: dict[str, str]) -> Checkpoint:
-    identity = {"config": config.model_dump(mode="json"), "data": data, "fold": fold}
-    if path is None:
-        return Checkpoint(None, identity)
-    file = Path(path)
-    return Checkpoint(file.with_name(f"{file.name}-{fold}") if fold else file, identity)
-
-
-def _blocks(
-    candidates: Mapping[int, Candidates], validation: Validation, heads: Sequence[Float32Array]
-) -> list[Block]:
-    """One block per nested family of sizes: the learned matrix, each fallback, each fresh layer."""
-    methods = {size.dim: size.method for size in validation.sizes}
-    dims = list(methods)
-    families: dict[object, list[int]] = {}
-    for dim, method in methods.items():
-        family = dim if heads and method == "smec" else method
-        families.setdefault(family, []).append(dim)
-    blocks = []
-    for members in families.values():
-        dim, method = members[0], methods[members[0]]
-        chosen = candidates[dim]
-        matrix = chosen.smec if method == "smec" else chosen.fallbacks[method]
-        place = dims.index(dim)
-        # A head takes the stored vectors of the stage before: of no use where those fell back.
-        follows = bool(heads) and method == "smec" and place > 0 and methods[dims[place - 1]] == "smec"
-        blocks.append(
-            Block(
-                matrix=np.ascontiguousarray(matrix),
-                dims=tuple(members),
-                method=method,
-                head=np.ascontiguousarray(heads[place]) if follows else None,
-                head_dim=dims[place - 1] if follows else None,
-            )
-        )
-    return blocks
-
-
-def _assemble(
-    dataset: Dataset,
-    config: TrainConfig,
-    blocks: list[Block],
-    validation: Validation,
-    choice: Choice | None,
-    stages: list[dict[str, Any]],
-    data: dict[str, str],
-    software: dict[str, str],
-) -> Compressor:
-    rows = np.random.default_rng([config.seed, 4]).permutation(len(dataset.corpus))[:CANARIES]
-    rows.sort()
-    compressor = Compressor.assemble(
-        blocks,
-        {
-            "smec_version": __version__,
-            "canary_ids": tuple(dataset.corpus.ids[row] for row in rows),
-            "preset": config.preset,
-            "supervised": config.supervised,
-            "training": config.model_dump(mode="json"),
-            "stages": tuple(stages),
-            "data": data,
-            "validation": validation,
-            "choice": choice,
-            "libraries": software,
-        },
-        dataset.corpus.vectors[rows],
-        dataset.moments.mean,
+    judged = judge(measured, run.folds[0].held_out.metric, enabled=gate, corpus=config.corpus)
+    validation = judged.model_copy(
+        update={
+            "candidate": trained.name,
+            "step": trained.step,
+            "folds": len(run.folds),
+            "unused": -(-sum(fold.unused for fold in run.folds) // len(run.folds)),
+            "removed": -(-sum(fold.removed for fold in run.folds) // len(run.folds)),
+        }
     )
-    vectors = dataset.corpus.vectors
-    calibrated = calibrate(compressor, vectors, usual(compressor.dims, config.codec), seed=config.seed)
-    if choice is None or choice.chosen.codec in calibrated.codecs[choice.chosen.dim]:
-        return calibrated
-    chosen = choice.chosen
-    return calibrate(calibrated, vectors, [chosen.codec], dims=[chosen.dim], seed=config.seed)
+    candidates = start.candidates(average(trained.checks))
+    return assemble(
+        run.dataset,
+        config,
+        make_blocks(candidates, validation, trained.results[0].heads),
+        validation,
+        choice=choose(start, run.folds, trained, validation, run.stored) if run.stored else None,
+        feedback=choose_weight(run.dataset, start, run.folds, trained, validation)
+        if config.supervised
+        else None,
+        stages=[stage for result in trained.results for stage in result.stages],
+        data=run.data,
+        software=libraries() | start.execution.provenance(),
+    )
+
+
+class _States:
+    """Where the state of each candidate's training on each fold is kept: one file each, or nowhere."""
+
+    def __init__(self, path: str | Path | None, run: _Run) -> None:
+        self._path = None if path is None else Path(path)
+        self._run = run
+        self._candidates = max(1, len(run.config.candidates))
+
+    def __call__(self, candidate: int, fold: int) -> Checkpoint:
+        """Return the state of one training."""
+        number = candidate * len(self._run.folds) + fold
+        identity = {
+            "config": self._run.config.model_dump(mode="json"),
+            "data": self._run.data,
+            "fold": number,
+        }
+        if self._path is None:
+            return Checkpoint(None, identity)
+        file = self._path.with_name(f"{self._path.name}-{number}") if number else self._path
+        return Checkpoint(file, identity)
+
+    def discard(self) -> None:
+        """Remove the files of all trainings."""
+        for candidate in range(self._candidates):
+            for fold in range(len(self._run.folds)):
+                self(candidate, fold).discard()
 
 
 def opened(path: str | Path, config: TrainConfig, reading: OnRows | None = None) -> Dataset:
     """A dataset folder as a training with this configuration takes it."""
     split = "train" if config.supervised else None
     return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading)
-
-
-def fingerprints(dataset: Dataset, config: TrainConfig) -> dict[str, str]:
-    """Name and sha256 of what the training may look at."""
-    hashes = dataset.fingerprint("train") if config.supervised else dataset.fingerprint()
-    return {"name": dataset.name, **hashes}
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what computed the artefact."""
-    found = {"python": platform.python_version()}
-    for name in ("numpy", "torch", "safetensors", "ir-measures", "scipy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

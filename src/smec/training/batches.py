@@ -25,7 +25,7 @@ class Batch:
     queries : ndarray of shape (B,)
         Rows of ``pool.queries``; empty without labels.
     documents : ndarray of shape (n,)
-        Rows of ``pool.documents``: a positive of each query first, then negatives, the hard ones last.
+        Rows of ``pool.documents``: a positive of each query first, then negatives, the random ones last.
     grades : Tensor of shape (B, n), float32
     """
 
@@ -67,7 +67,7 @@ class Batches:
         total = len(self._pool.rows)
         negatives = rng.choice(total, min(self._options.negatives, total), replace=False)
         hard = [] if self._nearest is None else [np.unique(self._nearest[queries])]
-        documents = np.concatenate([positives, negatives, *hard])
+        documents = np.concatenate([positives, *hard, negatives])
         return Batch(queries, documents, self._grade_matrix(queries, documents))
 
     def _epoch_slice(self, step: int) -> IntArray:

@@ -15,7 +15,7 @@ from torch import Tensor
 from smec.atomic import replacing
 from smec.errors import ArtefactError, ConfigError
 
-MOST_FOLDS = 16
+MOST_FOLDS = 64
 """Files that may lie beside each other."""
 SECONDS_BETWEEN = 3.0
 """Checks closer together than this are not saved; what is lost is computed again, alike."""

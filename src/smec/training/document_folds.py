@@ -98,11 +98,8 @@ def document_groups(judged: JudgedQueries, largest: int) -> IntArray:
     """
     relevance = _relevance(judged)
     queries, documents = relevance.shape
-    pairs = relevance.tocoo()
-    links = csr_matrix(
-        (np.ones(pairs.nnz, dtype=np.int8), (pairs.row, queries + pairs.col)),
-        shape=(queries + documents, queries + documents),
-    )
+    pairs, nodes = relevance.tocoo(), queries + documents
+    links = csr_matrix((pairs.data, (pairs.row, queries + pairs.col)), shape=(nodes, nodes))
     groups: IntArray = connected_components(links, directed=False)[1][:queries].astype(np.int64)
     for group in np.flatnonzero(np.bincount(groups) > largest):
         members = np.flatnonzero(groups == group)
@@ -160,8 +157,9 @@ def _fold(
     seen = _seen(kept, candidates[(left == total)[candidates] & ~held_out[candidates]], held_out)
     fitted = ~held_out & (left > 0)
     fitted[seen] = False
-    new = (int(query) for query in np.flatnonzero(held_out))
-    hidden_ids = {row: id_ for query in new for row, id_ in _relevant(judged, query)}
+    hidden_ids = {
+        row: id_ for query in np.flatnonzero(held_out).tolist() for row, id_ in _relevant(judged, query)
+    }
     return DocumentFold(
         fit=judged.subset(np.flatnonzero(fitted)).without(hidden_ids),
         new=judged.subset(np.flatnonzero(held_out)),

@@ -11,6 +11,10 @@ from smec.data.dataset import JudgedQueries
 from smec.training.document_folds import DocumentFold, document_folds
 from smec.vectors import IntArray
 
+FEW = 500
+"""Judged train queries from which one held-out part of a fixed corpus is enough, as it asks for the fitted
+documents; the rivals' limit too."""
+
 
 def training_folds(
     judged: JudgedQueries, validation: ValidationConfig, *, seed: int, corpus: CorpusKind = "growing"
@@ -37,7 +41,8 @@ def training_folds(
         are parted by query, as there is no other way.
     """
     total = len(judged)
-    if total < validation.few:
+    few = min(validation.few, FEW) if corpus == "fixed" else validation.few
+    if total < few and validation.folds > 1:
         parts, folds = min(validation.folds, total // 2), None
     else:
         parts, folds = max(round(1 / validation.share), math.ceil(total / validation.most)), 1

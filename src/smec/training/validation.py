@@ -66,8 +66,13 @@ class HeldOut:
         """Held-out queries or vectors."""
         return len(self.queries)
 
+    @property
+    def deciding(self) -> int:
+        """How many queries `mean` looks at."""
+        return len(range(*self._deciding.indices(self.count)))
+
     def mean(self, scores: NDArray[np.float64]) -> float:
-        """Mean over the queries that decide, last axis of ``scores``: without any new documents all of them."""
+        """Mean over the queries that decide, along the last axis: all, where none asks for new documents."""
         return float(scores[..., self._deciding].mean())
 
     def full(self) -> NDArray[np.float64]:

@@ -1,0 +1,156 @@
+"""The model card of an artefact, every number taken from its manifest."""
+
+from __future__ import annotations
+
+import re
+
+from smec.artefact import FeedbackRecord, GroupMetrics, Manifest, SizeMetrics, Validation
+from smec.codecs import code_bytes
+
+OTHERS = {"pca_centred": "pca-centred", "spectemp": "spectemp", "truncate": "truncate"}
+"""Baselines besides PCA: field of a `GroupMetrics` -> name."""
+
+FEWEST_TOLD = 8
+"""Held-out queries with new documents below which the gate ships baselines."""
+
+
+def model_card(manifest: Manifest) -> str:
+    """The README.md of the artefact, every number taken from the manifest."""
+    lines = [
+        *_card_metadata(manifest),
+        f"# smec compressor: {manifest.input_dim} → {', '.join(map(str, manifest.dims))} dims",
+        "",
+        f"Embeddings of: {manifest.source_model or 'not named by the trainer'}. "
+        f"Trained on `{manifest.data.get('name', 'unnamed data')}` with preset `{manifest.preset}`, "
+        + ("with relevance labels." if manifest.supervised else "without labels."),
+        "",
+        "```python",
+        "from smec import Compressor",
+        "",
+        f'small = Compressor.load("THIS_FOLDER").encode(vectors, dim={manifest.dims[-1]})',
+        "```",
+        "",
+        *_card_table(manifest),
+        f"Made by smec {manifest.smec_version}; tensors sha256 `{manifest.tensors_sha256}`.",
+        "Configuration, seeds, data fingerprints and library versions: `config.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _card_metadata(manifest: Manifest) -> list[str]:
+    """What the Hugging Face Hub reads; a base model only where the source can be one of its repositories."""
+    source = manifest.source_model or ""
+    base = [f"base_model: {source}"] if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) else []
+    tags = [f"- {tag}" for tag in ("smec", "embeddings", "dimensionality-reduction", "retrieval")]
+    return ["---", "library_name: smec", "tags:", *tags, *base, "---", ""]
+
+
+def _card_table(manifest: Manifest) -> list[str]:
+    validation = manifest.validation
+    if validation is None:
+        return ["The no-harm gate was switched off: nothing was measured.", ""]
+    lines = [line for one in validation.tables() for line in _one_table(one, manifest)]
+    if manifest.feedback is not None:
+        lines += [feedback_sentence(manifest.feedback), ""]
+    return lines
+
+
+def _one_table(validation: Validation, manifest: Manifest) -> list[str]:
+    codec = manifest.training.get("codec") or "float32"
+    lines = []
+    for title, sizes in groups(validation):
+        lines += [
+            f"{title}:",
+            "",
+            f"| dims | bytes ({codec}) | full size | smec [95 % CI] | PCA | best other | ships |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {size.dim} | {code_bytes(codec, size.dim)} | {of.full:.4f} "
+            f"| {of.smec:.4f} [{of.ci[0]:.4f}, {of.ci[1]:.4f}] | {of.pca:.4f} | {best_other(of)} "
+            f"| {size.method} |"
+            for size, of in sizes
+        ]
+        lines.append("")
+    return [*lines, *(line for sentence in remarks(validation) for line in (sentence, ""))]
+
+
+def groups(
+    validation: Validation,
+) -> list[tuple[str, list[tuple[SizeMetrics, SizeMetrics | GroupMetrics]]]]:
+    """Tables of what the gate measured: a title, and for each size the figures of a group of queries.
+
+    New documents come first; without labels, and in older artefacts, there is one group.
+    """
+    tables: list[tuple[str, list[tuple[SizeMetrics, SizeMetrics | GroupMetrics]]]] = []
+    new = [(size, size.new) for size in validation.sizes if size.new is not None]
+    seen = [(size, size.seen) for size in validation.sizes if size.seen is not None]
+    if new:
+        count = new[0][1].queries
+        title = f"{validation.metric} on new documents ({count} held-out train queries)"
+        tables.append((title, [(size, of) for size, of in new]))
+    if seen:
+        count = seen[0][1].queries
+        title = f"{validation.metric} on documents judged in training ({count} held-out train queries)"
+        tables.append((title, [(size, of) for size, of in seen]))
+    if not tables:
+        what = "train queries" if validation.metric == "ndcg@10" else "vectors"
+        title = f"{validation.metric} on {validation.queries} held-out {what} (never the test split)"
+        tables.append((title, [(size, size) for size in validation.sizes]))
+    return tables
+
+
+def best_other(of: SizeMetrics | GroupMetrics) -> str:
+    """Name and score of the best baseline besides PCA."""
+    scores = {name: getattr(of, field) for field, name in OTHERS.items() if getattr(of, field) is not None}
+    name = max(scores, key=lambda one: scores[one])
+    return f"{name} {scores[name]:.4f}"
+
+
+def remarks(validation: Validation) -> list[str]:
+    """What the split cost, and what could not be measured; nothing without labels."""
+    if validation.metric != "ndcg@10" or validation.corpus is None:
+        return []
+    first = validation.sizes[0]
+    said = []
+    if validation.corpus == "fixed":
+        said.append(
+            "The corpus was declared fixed: all held-out queries decided. Where nobody has judged a document, "
+            "expect the figures of new documents."
+        )
+    if first.new is None:
+        said.append(
+            "Not measured: new documents. Every held-out query asks for documents judged in training."
+        )
+    elif first.new.queries < FEWEST_TOLD and validation.corpus == "growing":
+        said.append(
+            f"{first.new.queries} held-out queries are too few to tell a gain on new documents from luck."
+        )
+    if first.seen is None:
+        said.append(
+            "Not measured: documents judged in training. No query shares all its documents with others."
+        )
+    if validation.unused or validation.removed:
+        said.append(
+            f"To keep held-out documents out of training, a fold leaves out {validation.unused} queries and "
+            f"{validation.removed} judgements (mean of {validation.folds} folds)."
+        )
+    return said
+
+
+def feedback_sentence(record: FeedbackRecord) -> str:
+    """What feedback adds, in words."""
+    if record.seen_before is None or record.seen_after is None:
+        return (
+            f"Feedback (weight {record.weight:g}) could not be measured: no held-out query asks for "
+            "documents judged in training."
+        )
+    told = (
+        f"Feedback (weight {record.weight:g}) would take documents judged in training from "
+        f"{record.seen_before:.4f} to {record.seen_after:.4f}"
+    )
+    if record.new_before is None or record.new_after is None:
+        return f"{told} (mean of the sizes)."
+    new = f"from {record.new_before:.4f} to {record.new_after:.4f}"
+    return f"{told}, and new documents {new} (means of the sizes)."

@@ -29,7 +29,7 @@ from benchmarks.page import write_page
 from benchmarks.plan import MULTIMODAL, QUICK, WHOLE, Plan
 from smec import demo
 from smec.atomic import replacing
-from smec.method.trainer import libraries
+from smec.method.assembly import libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

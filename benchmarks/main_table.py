@@ -148,8 +148,8 @@ judgement of the documents that its test queries ask for, and the figures are of
 A figure is the mean over seeds; ± is the standard deviation over them. The line below is the 95 %
 bootstrap interval over the queries. **Bold** is the best of a size. `*` marks what differs from
 `smec default` at p < .05 (paired t-test over the queries, of the mean over seeds; corrected after Holm for
-all comparisons of the table). None but smec has a gate: *gate 100 %* says that all seeds and folds shipped
-PCA or truncation there. *fit* and *encode* are seconds of one thread on a busy machine: compare them roughly.
+all comparisons of the table). None but smec has a gate: *gate 100 %* says that all seeds and folds shipped a
+baseline there. *fit* and *encode* are seconds of one thread on a busy machine: compare them roughly.
 PCA is fitted on the corpus of the dataset, on unit-length rows, uncentred (as cosine sees them);
 `pca-centred` is the textbook's. LeanVec sees the vectors of the train queries, but no judgements.
 """,

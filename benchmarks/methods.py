@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.figures import SHIPPED
 from smec import Dataset, extend, train
 from smec.baselines import BASELINES, fit_baseline
-from smec.config import Preset, TrainConfig, build_config
+from smec.config import CANDIDATES, Preset, TrainConfig, build_config
 from smec.encoder import Encoder, default_dims
 from smec.feedback import Feedback
 from smec.with_feedback import WithFeedback
@@ -79,7 +79,12 @@ class Method:
             return {"baseline": self.name, **({"settings": self.overlay} if self.overlay else {})}
         config = build_config(self.preset, supervised=self.supervised, **self.overlay)
         flags = {name: True for name in ("extended", "full") if getattr(self, name)}
-        return {"smec": config.model_dump(mode="json", exclude={"seed"}), "protocol": PROTOCOL, **flags}
+        return {
+            "smec": config.model_dump(mode="json", exclude={"seed"}),
+            "candidates": {name: CANDIDATES[name] for name in config.candidates},
+            "protocol": PROTOCOL,
+            **flags,
+        }
 
     def fit(self, dataset: Dataset, seed: int) -> Encoder:
         """Fit it to a dataset for D/2 to D/32; its test split is not looked at."""

@@ -11,8 +11,8 @@ from benchmarks.experiments import EXPERIMENTS, UNTRAINED, Drawn
 from benchmarks.methods import PROTOCOL
 from benchmarks.readme_table import write_readme
 from smec.atomic import replacing
-from smec.baselines.learning import FEW
 from smec.config import ValidationConfig
+from smec.training.held_out import FEW
 
 Document = dict[str, Any]
 

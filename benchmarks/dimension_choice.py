@@ -40,7 +40,8 @@ from smec.losses.similarity import absolute_difference
 from smec.method.memory import CrossBatchMemory
 from smec.method.selection import column_order, training_mask
 from smec.training.batches import Batches
-from smec.training.pool import Pool, build_pool
+from smec.training.held_out import training_folds
+from smec.training.pool import Pool, fold_pools, judged_train_queries
 from smec.vectors import IntArray
 
 NAME = "dimension_choice"
@@ -73,7 +74,9 @@ def figures(dataset: Dataset, seed: int = 0) -> Document:
         of its draws. ``best_steps`` are those of the preset's stages; ``correlation`` is Spearman's of WARE.
     """
     config = build_config("paper", supervised=True, seed=seed, validation={"gate": False})
-    pool = build_pool(dataset, supervised=True, seed=seed, limit=config.pool, validation=config.validation)
+    one_fold = config.validation.model_copy(update={"few": 0})
+    folds = training_folds(judged_train_queries(dataset), one_fold, seed=seed)
+    (pool,) = fold_pools(dataset, folds, seed=seed, limit=config.pool)
     dims = default_dims(dataset.dim)
     importance, unweighted = ware(pool, seed)
     with_layer, best_steps = _with_layer(dataset, config)

@@ -16,7 +16,8 @@ from smec.config import OptimiserConfig, ValidationConfig
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic
 from smec.training.batches import Batch, Batches
-from smec.training.pool import build_pool
+from smec.training.held_out import training_folds
+from smec.training.pool import fold_pools, judged_train_queries
 
 Document = dict[str, Any]
 Weights = Mapping[int, float]
@@ -82,7 +83,8 @@ def figures(dataset: Dataset, seed: int = 0, epochs: int | None = None) -> Docum
         gradient of each half; ``spread``; ``noise``; from epoch 1 on ``moved_first`` and ``moved_second``;
         for MRL ``stage_spread``, the spread that SMRL's losses have at MRL's weights.
     """
-    pool = build_pool(dataset, supervised=True, seed=seed, limit=100_000, validation=ValidationConfig())
+    folds = training_folds(judged_train_queries(dataset), ValidationConfig(few=0), seed=seed)
+    (pool,) = fold_pools(dataset, folds, seed=seed, limit=100_000)
     kept = np.random.default_rng([seed, 7]).permutation(len(pool.queries))[:MOST_QUERIES]
     pool = replace(pool, queries=pool.queries[kept], positives=tuple(pool.positives[row] for row in kept))
     if epochs is None:

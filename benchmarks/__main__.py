@@ -23,6 +23,7 @@ from rich.progress import track
 
 from benchmarks.cells import Laboratory
 from benchmarks.experiments import EXPERIMENTS, Experiment, Measured, OfCells
+from benchmarks.methods import PROTOCOL
 from benchmarks.multimodal_data import ensure
 from benchmarks.page import write_page
 from benchmarks.plan import MULTIMODAL, QUICK, WHOLE, Plan
@@ -51,7 +52,7 @@ def main() -> None:
         for experiment in chosen:
             document = _document(experiment, laboratory, plan, finished=arguments.finished)
             if document is not None:
-                _write(document, plan, arguments.results / f"{experiment.NAME}.json")
+                _write(document, arguments.results / f"{experiment.NAME}.json")
     whole = arguments.results == RESULTS and arguments.docs == ROOT / "docs"
     write_page(arguments.results, arguments.docs, ROOT / "README.md" if whole else None)
 
@@ -65,7 +66,7 @@ def _run_cells(laboratory: Laboratory, chosen: list[Experiment], plan: Plan, wor
         if isinstance(experiment, OfCells)
         for cell in experiment.cells(replace(plan, seeds=(seed,)))
     ]
-    cells = list({cell.key(): cell for cell in needed}.values())
+    cells = list({cell.key(): cell for cell in needed if laboratory.differs(cell)}.values())
     if not cells:
         return
     for _ in track(laboratory.run_all(cells, workers), description="cells", total=len(cells)):
@@ -82,11 +83,11 @@ def _document(
     return None
 
 
-def _write(document: dict[str, Any], plan: Plan, file: Path) -> None:
+def _write(document: dict[str, Any], file: Path) -> None:
     about = {
         "libraries": libraries(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "seeds": list(plan.seeds),
+        "protocol": PROTOCOL,
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file, force=True) as part:

@@ -13,34 +13,35 @@ from benchmarks.markdown import points, signed, table
 from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, NO_GATE, PAPER, Method, smec
 from benchmarks.plan import Plan
 from benchmarks.query_sets import QuerySet, new_sets, runs
+from smec.config import CANDIDATES
 
 NAME = "ablations"
 
 Document = dict[str, Any]
 Scores = NDArray[np.float64]
 
-_LONG: dict[str, Any] = {"optimiser": {"growth": 0.0}}
-_SMRL: dict[str, Any] = {"schedule": "sequential", **_LONG}
+_SMRL: dict[str, Any] = {"candidates": (), "schedule": "sequential", "optimiser": {"growth": 0.0}}
 _PAPER_MRL: dict[str, Any] = {"schedule": "joint", "layers": "nested", "selection": "prefix"}
 
 FAMILIES: dict[str, tuple[Method, tuple[Method, ...]]] = {
     "default, with labels": (
         DEFAULT,
         (
-            smec("no teacher", distillation={"weight": 0.0}),
-            smec("teacher for queries alone", distillation={"anchors": 0}),
-            smec("SMRL, nested, five stages", **_SMRL),
-            smec("SMRL, fresh heads, five stages", layers="fresh", **_SMRL),
-            smec("joint (MRL), as many steps as five stages", schedule="joint"),
-            smec("SMRL, nested, with ADS", selection="ads", **_SMRL),
-            smec("no turn", turned=False),
+            *(smec(f"candidate {name!r} alone", candidates=(name,)) for name in CANDIDATES),
+            smec("no distillation", distillation={"weight": 0.0}),
+            smec("distillation of queries alone", distillation={"anchors": 0}),
+            smec("no hard negatives", optimiser={"hard_negatives": 0}),
+            smec("residual in principal coordinates", coordinates="principal"),
             smec("identity start", start="identity"),
             smec("PCA start, not tempered", tempering=0.0),
             smec("pairwise rank loss", rank={"loss": "pairwise", "temperature": 0.2}),
-            smec("no averaging", optimiser={"averaging": 0.0}),
-            smec("no memory", memory={"loss": "none"}),
-            smec("memory always, weight 1", memory={"weight": 1.0}),
-            smec("memory always, random entries", memory={"weight": 1.0, "sampling": "random"}),
+            smec("no averaging of steps", optimiser={"averaging": 0.0}),
+            smec("one training, no folds", validation={"folds": 1}),
+            smec("held out by query", corpus="fixed"),
+            smec("with memory (S-XBM)", memory={"loss": "listwise", "weight": 1.0}),
+            smec("SMRL, nested, five stages", **_SMRL),
+            smec("SMRL, fresh heads, five stages", layers="fresh", **_SMRL),
+            smec("SMRL, nested, with ADS", selection="ads", **_SMRL),
         ),
     ),
     "default, without labels": (
@@ -134,9 +135,9 @@ def section(document: Document) -> list[str]:
     lines = [
         "## Ablations",
         "",
-        "Mean of nDCG@10 times 100 over the sizes on new documents, without the gate; behind it the difference",
-        "to the whole preset; `@0` is the first fold of a dataset that is split again. *average* is that difference over the datasets that were run, ± its standard deviation over",
-        "seeds.",
+        "Mean of nDCG@10 times 100 over the sizes on new documents, without the gate; behind it the",
+        "difference to the whole preset; `@0` is the first fold of a dataset that is split again. *average*",
+        "is that difference over the datasets that were run, ± its standard deviation over seeds.",
         "",
     ]
     for family in document["families"]:

@@ -62,8 +62,9 @@ class Cell:
             "target": self.target,
             **({"tuning": True} if self.tuning else {}),
         }
+        name = self.method.trained_name if isinstance(self.method, Method) else self.method.name
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return f"{self.dataset}-{self.method.trained_name.replace(' ', '-')}-{self.seed}-{digest[:12]}"
+        return f"{self.dataset}-{name.replace(' ', '-')}-{self.seed}-{digest[:12]}"
 
 
 class Laboratory:
@@ -123,6 +124,10 @@ class Laboratory:
                 if figures is not None:
                     found[seed] = figures
         return found
+
+    def differs(self, cell: Cell) -> bool:
+        """False where the cell has all labels that there are, so that it is the one without a limit."""
+        return cell.labels is None or cell.labels < len(self.dataset(cell.dataset).judged("train"))
 
     def run(self, cell: Cell) -> Figures:
         """Figures of a cell, of all its variants."""

@@ -20,6 +20,10 @@ MOST_PARTS = 128
 """Of OPQ, which learns a rotation for hours beyond; larger budgets have this."""
 
 
+TRAINED_SHARE = 4
+"""OPQ after a trained rival codes D/4 dims, in which such a rival keeps nearly all that it gains."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """Vectors of one size under one codec.
@@ -72,28 +76,35 @@ class CodedSmec:
 
 @dataclass(frozen=True)
 class CodedRival:
-    """A baseline with a codec, at each budget as many dims or parts as fit."""
+    """A baseline with a codec, at each budget as many dims or parts as fit.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it.
+    baseline : str
+    kind : str
+        Its codec; "opq" gets a number of parts.
+    learned : bool
+        Trained with the train labels, and with a seed.
+    """
 
     name: str
     baseline: str
     kind: str
-    learned = False
+    learned: bool = False
 
     def specification(self) -> dict[str, Any]:
         """All that decides what it gives on given data."""
-        return {
-            "coded": {
-                "baseline": self.baseline,
-                "codec": self.kind,
-                "budgets": list(BUDGETS),
-                "parts": MOST_PARTS,
-            }
-        }
+        fitted = Method(self.baseline).specification() if self.learned else {"baseline": self.baseline}
+        return {"coded": {**fitted, "codec": self.kind, "budgets": list(BUDGETS), "parts": MOST_PARTS}}
 
     def stored(self, dataset: Dataset, seed: int) -> list[Stored]:
         """One size and codec per budget, where it has any; calibrated on the corpus."""
         pairs = list(dict.fromkeys(filter(None, (self._fitting(dataset.dim, budget) for budget in BUDGETS))))
-        sizes = sorted({dim for dim, _ in pairs}, reverse=True)
+        coded_sizes = {dim for dim, _ in pairs}
+        trained = set(default_dims(dataset.dim)) if self.learned and self.kind == "opq" else set()
+        sizes = sorted(coded_sizes | trained, reverse=True)
         encoder = fit_baseline(self.baseline, dataset, sizes, seed)
         return [
             Stored(dim, codec, coded(encoder, codec, dataset.corpus.vectors, [dim], seed))
@@ -105,11 +116,14 @@ class CodedRival:
             return min(width, budget), "int8"
         if self.kind == "binary":
             return min(width, 8 * budget), "binary"
+        if self.kind == "int4":
+            return min(width, 2 * budget), "int4"
         if self.kind == "rabitq":  # eight bytes of factors beside the bits
             dims = min(width, 8 * (budget - 8))
             return (dims, "rabitq") if dims > 0 else None
-        parts = max(n for n in range(1, min(budget, MOST_PARTS) + 1) if width % n == 0)
-        return width, f"{self.kind}{parts}"
+        dims = width // TRAINED_SHARE if self.learned else width
+        parts = max(n for n in range(1, min(budget, MOST_PARTS) + 1) if dims % n == 0)
+        return dims, f"{self.kind}{parts}"
 
 
 POST_HOC = CodedSmec(smec("smec, coded afterwards", budget=max(BUDGETS)))
@@ -145,5 +159,10 @@ RIVALS = (
     CodedRival("truncation + binary", "truncate", "binary"),
     CodedRival("OPQ", "truncate", "opq"),
     CodedRival("PCA + RaBitQ", "pca", "rabitq"),
+    CodedRival("mrl + int4", "mrl", "int4", learned=True),
+    CodedRival("mrl + OPQ", "mrl", "opq", learned=True),
+    CodedRival("chain + int4", "chain", "int4", learned=True),
+    CodedRival("chain + OPQ", "chain", "opq", learned=True),
 )
-"""OPQ codes the full vectors; RaBitQ as many principal axes as fit, the full vectors turned where all do."""
+"""OPQ codes the full vectors, or D/4 dims of a trained rival; RaBitQ codes as many principal axes as fit, or
+all of them."""

@@ -14,6 +14,7 @@ from benchmarks import (
     databases,
     dimension_choice,
     equal_bytes,
+    gate_decisions,
     gradients,
     lossless,
     main_table,
@@ -38,7 +39,7 @@ class Experiment(Protocol):
     NAME: str
 
     def section(self, document: Document) -> list[str]:
-        """Lines of the page."""
+        """Lines of the page; none where the document has no figures yet."""
 
 
 @runtime_checkable
@@ -72,9 +73,10 @@ EXPERIMENTS = cast(
     "tuple[Experiment, ...]",
     (
         main_table,
+        scarcity,
+        gate_decisions,
         lossless,
         equal_bytes,
-        scarcity,
         ablations,
         memory_queue,
         gradients,
@@ -91,3 +93,6 @@ EXPERIMENTS = cast(
         tuning,
     ),
 )
+
+UNTRAINED = frozenset({scale.NAME, bulk_memory.NAME, databases.NAME})
+"""Experiments whose figures do not depend on how a method learns."""

@@ -9,12 +9,14 @@ from typing import Any
 from benchmarks.figures import SHIPPED
 from smec import Dataset, extend, train
 from smec.baselines import BASELINES, fit_baseline
-from smec.config import Preset, TrainConfig, build_config
+from smec.config import CANDIDATES, Preset, TrainConfig, build_config
 from smec.encoder import Encoder, default_dims
+from smec.feedback import Feedback
+from smec.with_feedback import WithFeedback
 
 PROTOCOL = "documents"
-"""Rules by which methods learn: train queries are held out by document. Part of a cell's name, so that figures
-from before are not found any more."""
+"""Rules by which methods learn: train queries are held out by document. Part of a cell's name, so that
+figures from before are not found any more."""
 
 NO_GATE = "no gate"
 FEEDBACK = "feedback"
@@ -77,7 +79,12 @@ class Method:
             return {"baseline": self.name, **({"settings": self.overlay} if self.overlay else {})}
         config = build_config(self.preset, supervised=self.supervised, **self.overlay)
         flags = {name: True for name in ("extended", "full") if getattr(self, name)}
-        return {"smec": config.model_dump(mode="json", exclude={"seed"}), "protocol": PROTOCOL, **flags}
+        return {
+            "smec": config.model_dump(mode="json", exclude={"seed"}),
+            "candidates": {name: CANDIDATES[name] for name in config.candidates},
+            "protocol": PROTOCOL,
+            **flags,
+        }
 
     def fit(self, dataset: Dataset, seed: int) -> Encoder:
         """Fit it to a dataset for D/2 to D/32; its test split is not looked at."""
@@ -103,7 +110,11 @@ def _variants(dataset: Dataset, config: TrainConfig) -> dict[str, Encoder]:
     from smec.method.trainer import train_with_candidates
 
     shipped, ungated = train_with_candidates(dataset, config)
-    return {SHIPPED: shipped, NO_GATE: ungated}
+    found: dict[str, Encoder] = {SHIPPED: shipped, NO_GATE: ungated}
+    if shipped.manifest.feedback is not None:
+        feedback = Feedback.from_dataset(dataset, weight=shipped.manifest.feedback.weight)
+        found[FEEDBACK] = WithFeedback(shipped, feedback)
+    return found
 
 
 def trained_settings(name: str) -> dict[str, Any] | None:
@@ -125,6 +136,7 @@ PCA = Method("pca", supervised=False, learned=False)
 
 SUPERVISED = (
     DEFAULT,
+    DEFAULT.as_variant(FEEDBACK, "smec default + feedback"),
     PAPER,
     PAPER.as_variant(NO_GATE, "smec paper, no gate"),
     Method("matryoshka-adaptor"),
@@ -136,8 +148,9 @@ SUPERVISED = (
     Method("dive"),
     Method("leanvec-es", learned=False),
     Method("leanvec-fw", learned=False),
+    Method("pca-feedback", learned=False),
 )
-"""Learn from the train queries; LeanVec from their vectors alone."""
+"""Use the train queries; LeanVec their vectors alone. "pca-feedback" is the control for feedback."""
 
 UNSUPERVISED = (
     DEFAULT_UNSUPERVISED,

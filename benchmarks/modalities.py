@@ -89,8 +89,8 @@ def section(document: Document) -> list[str]:
         f"(all-MiniLM-L6-v2) into {document['dim']} dims, made by `benchmarks/multimodal_data.py`.",
         "A query has an image alone or a phrase alone, the other half is zero, and one compressor serves",
         "both. Truncation is left out: it would cut the text off. Phrases can only be answered by product,",
-        "so their full-size scores are coarse. The judged queries are split again by product kind, and this is",
-        "the first of five folds: all test queries ask for new documents.",
+        "so their full-size scores are coarse. The judged queries are split again by product kind, and this",
+        "is the first of five folds: all test queries ask for new documents.",
         "",
     ]
     for part in document["parts"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,14 @@ class Gap:
     low: float
     high: float
     p_inferior: float
+
+    def document(self) -> dict[str, Any]:
+        """The same, rounded, as it is kept in JSON."""
+        return {
+            "gap": round(self.mean, 4),
+            "ci": [round(self.low, 4), round(self.high, 4)],
+            "p_inferior": round(self.p_inferior, 4),
+        }
 
 
 def gap(ours: Scores, theirs: Scores, seed: int = 0) -> Gap:

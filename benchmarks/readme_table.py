@@ -13,58 +13,86 @@ Document = dict[str, Any]
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 HEAD = ["", "D", "D/2", "D/4", "D/8", "D/16", "D/32"]
 
+ROWS = {
+    "smec, labels": (True, "smec default"),
+    "smec, no labels": (False, "smec default"),
+    "PCA": (False, "pca"),
+}
+"""What a row is called -> with labels or without, and the method."""
 
-def write_readme(main: Document, equal_bytes: Document, readme: Path) -> None:
-    """Replace what stands between the markers."""
+REMEMBERED = {
+    "smec, labels": (True, "smec default"),
+    "smec, labels, feedback": (True, "smec default + feedback"),
+    "PCA, feedback": (True, "pca-feedback"),
+    "PCA": (False, "pca"),
+}
+
+
+def write_readme(main: Document, equal_bytes: Document | None, readme: Path) -> None:
+    """Replace what is between the markers."""
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
+    coded = bytes_lines(equal_bytes) if equal_bytes is not None else []
     with replacing(readme, force=True) as part:
-        part.write_text(
-            "\n".join([before + BEGIN, *lines(main), *bytes_lines(equal_bytes), END + after]),
-            encoding="utf-8",
-        )
+        part.write_text("\n".join([before + BEGIN, *lines(main), *coded, END + after]), encoding="utf-8")
 
 
 def lines(document: Document) -> list[str]:
-    """A table per dataset: smec with and without labels, PCA, and the best other rival of each size."""
-    found = [f"Seeds: {', '.join(map(str, document['seeds']))}.", ""]
-    datasets = list(dict.fromkeys(part["dataset"] for part in document["tables"]))
-    for dataset in datasets:
-        labelled, unlabelled = (
-            next(p for p in document["tables"] if p["dataset"] == dataset and p["supervised"] == supervised)
-            for supervised in (True, False)
-        )
-        everyone = labelled["methods"] + unlabelled["methods"]
-        rivals = [row for row in everyone if not row["method"].startswith("smec")]
-        full = points(labelled["full"])
-        rows = [
-            [name, full if name == "PCA" else "", *map(points, row["ndcg"])]
-            for name, row in (
-                ("smec, labels", _row(labelled, "smec default")),
-                ("smec, no labels", _row(unlabelled, "smec default")),
-                ("PCA", _row(unlabelled, "pca")),
-            )
+    """New documents first, a table per dataset; then memory, the gains on documents judged in training."""
+    found = ["**New documents**: no relevant document of a test query was judged in training", ""]
+    found += _tables(document, "new", ROWS)
+    remembered = _tables(document, "seen", REMEMBERED)
+    if remembered:
+        found += [
+            "**Memory**: all relevant documents of a test query were judged in training",
+            "",
+            *remembered,
         ]
-        best = [max(rivals, key=lambda row: row["ndcg"][place]) for place in range(len(labelled["dims"]))]
-        cells = [f"{points(row['ndcg'][place])} {row['method']}" for place, row in enumerate(best)]
-        rows.append(["best rival", "", *cells])
-        dims = labelled["dims"]
-        found += [f"**{dataset}**, D = {2 * dims[0]}", "", *table(HEAD, rows), ""]
     return found
 
 
+def _tables(document: Document, kind: str, named: dict[str, tuple[bool, str]]) -> list[str]:
+    parts = [part for part in document["tables"] if part["kind"] == kind]
+    found: list[str] = []
+    for dataset in dict.fromkeys(part["dataset"] for part in parts):
+        sides = {part["supervised"]: part for part in parts if part["dataset"] == dataset}
+        found += _table(dataset, sides, named)
+    return found
+
+
+def _table(dataset: str, sides: dict[bool, Document], named: dict[str, tuple[bool, str]]) -> list[str]:
+    """Rows of the methods that were run, and the best rival of each size with labels or without."""
+    rows = []
+    seeds: list[int] = []
+    for name, (supervised, method) in named.items():
+        row = _row(sides.get(supervised), method)
+        if row is not None:
+            full = points(next(iter(sides.values()))["full"]) if name == "PCA" else ""
+            rows.append([name, full, *map(points, row["ndcg"])])
+            seeds += [row["seeds"]] if row["seeds"] else []
+    best = sides[True]["best_rivals"] if True in sides else []
+    if best:
+        rows.append(["best rival", "", *(f"{points(of['ndcg'])} {of['method']}" for of in best)])
+    part = next(iter(sides.values()))
+    said = f"; seeds: {min(seeds)}" if seeds else ""
+    title = f"{dataset}, D = {2 * part['dims'][0]}, {part['queries']} test queries{said}"
+    return [title, "", *table(HEAD, rows), ""]
+
+
 def bytes_lines(document: Document) -> list[str]:
-    """Smec and the best rival's code at every budget of bytes."""
+    """Smec and the best rival's code at every budget of bytes, on new documents."""
     rows = []
     for part in document["datasets"]:
+        if part["kind"] != "new":
+            continue
         budgets = part["budgets"]
         rows.append([f"{part['dataset']}: smec", points(part["full"]), *(points(b["smec"]) for b in budgets)])
         best = [f"{points(b['rivals'][b['best_rival']])} {b['best_rival']}" for b in budgets]
         rows.append(["best rival", "", *best])
     head = ["bytes per vector", "full", *map(str, document["budgets"])]
-    return ["**At equal bytes**, with labels", "", *table(head, rows), ""]
+    return ["**At equal bytes**, with labels, on new documents", "", *table(head, rows), ""] if rows else []
 
 
-def _row(part: Document, method: str) -> Document:
-    row: Document = next(row for row in part["methods"] if row["method"] == method)
-    return row
+def _row(part: Document | None, method: str) -> Document | None:
+    rows: list[Document] = part["methods"] if part is not None else []
+    return next((row for row in rows if row["method"] == method), None)

@@ -66,8 +66,8 @@ def section(document: Document) -> list[str]:
     lines = [
         "## Transfer",
         "",
-        "Trained on one corpus, used on another whose embeddings come from the same model. The test queries ask",
-        "for new documents: `@0` is the first fold of a dataset that is split again by document.",
+        "Trained on one corpus, used on another whose embeddings come from the same model. The test queries",
+        "ask for new documents: `@0` is the first fold of a dataset that is split again by document.",
         "",
     ]
     for pair in document["pairs"]:

@@ -7,15 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.cells import Cell, Laboratory
-from benchmarks.figures import full_size, mean_over_seeds
-from benchmarks.methods import Method
+from benchmarks.coded_methods import CodedRival
+from benchmarks.figures import SHIPPED, Figures, full_size, mean_over_seeds
+from benchmarks.methods import (
+    DEFAULT,
+    DEFAULT_UNSUPERVISED,
+    FEEDBACK,
+    NO_GATE,
+    PAPER,
+    PCA,
+    PROTOCOL,
+    Method,
+)
 from benchmarks.parts import limited, parted
 
 from smec import demo, evaluate
 from smec.baselines import fit_baseline
 from smec.demo import demo_dataset
-
-PCA = Method("pca", supervised=False, learned=False)
 
 
 @pytest.fixture
@@ -65,8 +73,50 @@ def test_other_settings_or_labels_are_another_cell() -> None:
         Cell(Method("smec default", preset="default"), "a"),
         Cell(Method("smec default", preset="default", overlay={"turned": False}), "a"),
         Cell(Method("smec default", preset="default", extended=True), "a"),
+        Cell(Method("mrl"), "a@0"),
     ]
     assert len({cell.key() for cell in cells}) == len(cells)
+
+
+def test_variants_of_a_training_are_one_cell() -> None:
+    variants = (DEFAULT, DEFAULT.as_variant(NO_GATE, "ungated"), DEFAULT.as_variant(FEEDBACK, "moved"))
+    assert len({Cell(method, "a").key() for method in variants}) == 1
+
+
+def test_what_learns_is_named_after_its_protocol_and_settings() -> None:
+    # So that figures from before a change of either are not found any more.
+    for method in (DEFAULT, DEFAULT_UNSUPERVISED, PAPER, Method("mrl"), Method("chain"), Method("dive")):
+        assert method.specification()["protocol"] == PROTOCOL
+    assert Method("matryoshka-adaptor").specification()["settings"]["patience"] == 500
+    for name in ("pca", "truncate", "random", "leanvec-es", "pca-feedback"):
+        assert Method(name).specification() == {"baseline": name}
+    assert (
+        CodedRival("mrl + int4", "mrl", "int4", learned=True).specification()["coded"]["protocol"] == PROTOCOL
+    )
+
+
+def test_as_many_labels_as_there_are_is_the_cell_without_a_limit(laboratory: Laboratory) -> None:
+    labels = len(demo_dataset().judged("train"))
+    assert not laboratory.differs(Cell(PCA, "medquad", labels=labels))
+    assert laboratory.differs(Cell(PCA, "medquad", labels=labels - 1))
+    assert laboratory.differs(Cell(PCA, "medquad"))
+
+
+def test_a_variant_has_the_figures_of_its_sizes() -> None:
+    figures = Figures(
+        (4, 2, 4, 2),
+        np.arange(8.0).reshape(4, 2),
+        1.0,
+        1.0,
+        {"2": "pca"},
+        variants=(*[SHIPPED] * 2, *[NO_GATE] * 2),
+    )
+    shipped, ungated = figures.of_variant(SHIPPED), figures.of_variant(NO_GATE)
+    assert shipped is not None and ungated is not None
+    assert (shipped.dims, ungated.dims) == ((4, 2), (4, 2))
+    assert (shipped.fallbacks, ungated.fallbacks) == ({"2": "pca"}, {})
+    np.testing.assert_array_equal(ungated.ndcg, [[4, 5], [6, 7]])
+    assert figures.of_variant(FEEDBACK) is None
 
 
 def test_tuning_and_scarcity_take_their_queries_from_the_train_split() -> None:
@@ -75,7 +125,7 @@ def test_tuning_and_scarcity_take_their_queries_from_the_train_split() -> None:
     part = parted(dataset)
     assert set(part.qrels["train"]) | set(part.qrels["test"]) == set(dataset.judged("train").ids)
     assert not set(part.qrels["train"]) & set(part.qrels["test"])
-    assert len(part.qrels["test"]) == 360
+    assert len(part.qrels["test"]) == 400
     few = limited(dataset, 10, seed=3).qrels
     assert set(few) == {"train"} and len(few["train"]) == 10
     assert all(train[query] == judged for query, judged in few["train"].items())

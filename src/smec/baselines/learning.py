@@ -47,6 +47,8 @@ class LearningSettings:
     """Queries per step; without labels, documents."""
     negatives: int = OptimiserConfig().negatives
     """Random corpus documents per step, as many as smec's."""
+    hard_negatives: int = 0
+    """Nearest documents of each query of a step, added to the random ones."""
     patience: int = 125
     """Steps without a gain on the held-out queries that end a training."""
 
@@ -59,6 +61,7 @@ class LearningSettings:
             averaging=0.0,
             batch=self.batch,
             negatives=self.negatives,
+            hard_negatives=self.hard_negatives,
         )
 
     def validation(self) -> ValidationConfig:

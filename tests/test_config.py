@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smec import TrainConfig
-from smec.config import build_config, parsed
+from smec.config import CANDIDATES, build_config, parsed
 from smec.errors import ConfigError
 
 
@@ -18,9 +18,11 @@ def written(folder: Path, document: object) -> Path:
     return folder / "config.json"
 
 
-def test_the_default_preset_is_the_default_of_every_field() -> None:
-    assert build_config() == TrainConfig()
-    assert build_config("default", dims=None, seed=None) == TrainConfig()
+def test_the_default_preset_compares_trainings_of_all_sizes_at_once() -> None:
+    config = build_config()
+    assert config == build_config("default", dims=None, seed=None)
+    assert (config.preset, config.schedule, config.memory.loss) == ("default", "joint", "none")
+    assert config.candidates == tuple(CANDIDATES)
 
 
 def test_the_paper_preset_is_the_published_method() -> None:

@@ -26,6 +26,7 @@ PAGES = (
     "docs/exports.md",
     "docs/encoders.md",
     "docs/databases.md",
+    "docs/feedback.md",
     "docs/serving.md",
 )
 

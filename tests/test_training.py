@@ -21,15 +21,16 @@ from smec.data import Embeddings
 from smec.errors import ArtefactError, ConfigError, DataError
 from smec.training import checkpoint as checkpoints
 from smec.training.loop import Progress
-from training_data import rows_of, short, small_dataset
+from training_data import TWO_STAGES, rows_of, short, small_dataset
 
 CONFIGS = {
     "default": short(),
+    "compared": short(candidates=("distilled", "tempered"), validation={"folds": 2}),
+    "the full size first": short(**TWO_STAGES),
     "paper": short("paper"),
     "without labels": short(supervised=False),
     "sequential": short(schedule="sequential"),
     "nested ads": short(schedule="sequential", selection="ads"),
-    "joint": short(schedule="joint"),
     "through a code": short(codec="pq6"),
 }
 UNGATED: dict[str, Any] = {"validation": {"gate": False}}
@@ -144,7 +145,7 @@ def killed_at(step: int) -> object:
 
 
 @pytest.mark.parametrize("step", [1, 17, 31, 55])
-@pytest.mark.parametrize("name", ["default", "paper", "without labels"])
+@pytest.mark.parametrize("name", ["compared", "the full size first", "paper"])
 def test_a_broken_training_resumes_to_the_same_bytes(
     trained: dict[str, Compressor], name: str, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,17 +10,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smec.config import TrainConfig, build_config
+from smec.config import CANDIDATES, TrainConfig, build_config
 from smec.data import Dataset, Embeddings
 from smec.demo import demo_dataset
+from smec.method.folds import draw_folds
+from smec.training.pool import Pool, document_pool
 
 SHORT: dict[str, Any] = {
     "dims": (48, 24, 12),
+    "candidates": (),
     "optimiser": {"steps": 30, "batch": 16, "negatives": 32},
     "validation": {"every": 10, "folds": 1},
     "memory": {"size": 128, "neighbours": 4},
     "distillation": {"negatives": 32},
 }
+
+TWO_STAGES: dict[str, Any] = {
+    name: CANDIDATES["trained"][name] for name in ("schedule", "turned", "coordinates")
+}
+"""Settings with which the full size is trained first, and then teaches the others."""
 
 
 def short(preset: str = "default", **fields: Any) -> TrainConfig:
@@ -29,6 +37,14 @@ def short(preset: str = "default", **fields: Any) -> TrainConfig:
     for group in ("optimiser", "validation", "memory", "distillation"):
         merged[group] = {**SHORT[group], **fields.get(group, {})}
     return build_config(preset, **merged)
+
+
+def pool_of(dataset: Dataset, *, supervised: bool = True, seed: int = 0, limit: int = 100_000) -> Pool:
+    """The pool of the first fold, or of a training without labels."""
+    config = short(supervised=supervised, seed=seed).model_copy(update={"pool": limit})
+    if supervised:
+        return draw_folds(dataset, config)[0].pool
+    return document_pool(dataset, seed=seed, limit=limit, validation=config.validation)
 
 
 @cache
@@ -69,6 +85,8 @@ def rows_of(embeddings: Embeddings, rows: list[int]) -> Embeddings:
 
 EACH = {
     "default": short(),
+    "the full size first": short(**TWO_STAGES),
+    "compared": short(candidates=("distilled", "tempered")),
     "paper": short("paper", validation={"gate": False}),
     "without labels": short(supervised=False, validation={"gate": False}),
     "random neighbours": short(memory={"sampling": "random"}, validation={"gate": False}),

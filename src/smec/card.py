@@ -116,8 +116,8 @@ def remarks(validation: Validation) -> list[str]:
     said = []
     if validation.corpus == "fixed":
         said.append(
-            "The corpus was declared fixed: all held-out queries decided. Where nobody has judged a document, "
-            "expect the figures of new documents."
+            "The corpus was declared fixed: all held-out queries decided. For documents that nobody has "
+            "judged, expect the figures of new documents."
         )
     if first.new is None:
         said.append(

@@ -37,7 +37,7 @@ class Coded:
 
     @property
     def feedback(self) -> Feedback | None:
-        """What moves documents before they are encoded, if anything does."""
+        """Feedback that moves documents before they are encoded, if there is any."""
         moving: Feedback | None = getattr(self.encoder, "feedback", None)
         return moving
 

@@ -191,7 +191,7 @@ GENERAL: dict[str, Any] = {
     "turned": False,
     "coordinates": "given",
     "memory": {"loss": "none"},
-    "optimiser": {"steps": 200, "passes": 2.0, "hard_negatives": 8},
+    "optimiser": {"steps": 120, "passes": 2.0, "negatives": 512, "hard_negatives": 8},
     "validation": {"every": 20},
 }
 """One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
@@ -201,13 +201,13 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "distilled": {"rank": {"weight": 0.3}},
     # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a
     # language or a site, drowns what queries ask for.
-    "tempered": {"rank": {"weight": 1.0}, "distillation": {"tempering": 0.6}},
+    "tempered": {"rank": {"weight": 3.0}, "distillation": {"tempering": 0.6}},
     # The full size learns from the labels first, and then teaches all sizes: best with thousands of labels.
     "trained": {
         "schedule": "distilled",
         "turned": True,
         "coordinates": "principal",
-        "optimiser": {"steps": 150, "hard_negatives": 0},
+        "optimiser": {"steps": 150, "negatives": 1024, "hard_negatives": 0},
         "validation": {"every": 25},
     },
 }
@@ -248,7 +248,7 @@ UNSUPERVISED: dict[str, dict[str, Any]] = {
         "candidates": (),
         "coordinates": "principal",
         "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
-        "optimiser": {"steps": 1000, "hard_negatives": 0},
+        "optimiser": {"steps": 1000, "negatives": 1024, "hard_negatives": 0},
         "validation": {"every": 40},
     },
     "paper": {},

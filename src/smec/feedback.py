@@ -116,7 +116,7 @@ class Feedback:
 
     @property
     def stamp(self) -> FeedbackStamp:
-        """What is stored with an output that it has moved."""
+        """Record of this feedback that an output keeps."""
         return FeedbackStamp(fingerprint=self.fingerprint, weight=self.weight, judged=self.ids)
 
     @cached_property

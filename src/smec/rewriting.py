@@ -56,13 +56,13 @@ class Rewrite:
         return {id_: row for row, id_ in enumerate(self.ids)}
 
     def done(self, output: str) -> Rewritten:
-        """What is reported once all is written."""
+        """Report for the user, once all is written."""
         return Rewritten(output, self.judged, self.moved, self.lacking, len(self.ids) - self.moved)
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What `smec feedback` has done to an output.
+    """Report of `smec feedback` on one output.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ class Rewritten:
     judged : int
         Documents that the feedback judges.
     moved : int
-        Those of them that are in the output, and are moved now.
+        Judged documents that are in the output, and are moved now.
     lacking : int
-        Those of them that are in the output, but stay as they are: their full vectors are not at hand.
+        Judged documents of the output that stay as they are: their full vectors are not at hand.
     restored : int
         Documents that earlier feedback had moved, and that are back where they were without it.
     """
@@ -98,7 +98,7 @@ def prepare_rewrite(
     ----------
     compressor : Compressor
     codec : Codec
-        What stores the output's vectors.
+        Codec of the output's vectors.
     feedback : Feedback
     dataset : Path
     before : FeedbackStamp or None

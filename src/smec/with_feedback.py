@@ -21,7 +21,7 @@ class WithFeedback:
     encoder : Encoder
     feedback : Feedback
     name : str, optional
-        What tables call it; by default the encoder's name and "+feedback".
+        Name in tables; by default the encoder's name and "+feedback".
     """
 
     def __init__(self, encoder: Encoder, feedback: Feedback, name: str | None = None) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +111,26 @@ def test_shards_are_those_of_one_file_and_the_manifest_tells(
     for other in (None, Feedback.from_dataset(first, weight=1)):
         with pytest.raises(ConfigError, match="was begun with other feedback or without any; resume it as"):
             compress_shards(*arguments, rows_per_shard=20, feedback=other, resume=True)
+
+
+def test_ray_makes_the_shards_of_the_local_engine(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    write_groups(first)
+    COMPRESSOR.save(tmp_path / "model")
+    with TemporaryDirectory(prefix="ray-") as folder:  # short, for sockets; and Ray leaves a token at home
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        environment = os.environ | {"RAY_TMPDIR": folder, "HOME": folder}
+        command = ["compress", tmp_path / "model", first / "corpus.parquet", "--feedback", first]
+        options = ["--feedback-weight", "2", "--rows-per-shard", "20"]
+        for engine in ("local", "ray"):
+            call = [*command, "-o", tmp_path / engine, "--engine", engine, *options]
+            program = [sys.executable, "-m", "smec", *map(str, call)]
+            ran = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
+            assert "feedback: 3 of 4 judged documents were in the input" in ran.stdout
+    assert read(tmp_path / "ray").tobytes() == read(tmp_path / "local").tobytes()
+    assert read_manifest(tmp_path / "ray").feedback == feedback(first).stamp
 
 
 def write_groups(folder: Path) -> None:
@@ -250,6 +274,16 @@ def test_outputs_of_others_are_refused(first: Path, tmp_path: Path) -> None:
         update(tmp_path / "nothing.parquet")
     with pytest.raises(OutputError, match="was not written by `smec compress`"):
         update(first / "corpus.parquet")
+    notes = tmp_path / "notes.npy"
+    compress(COMPRESSOR, first / "corpus.parquet", notes, feedback=feedback(first))
+    for note_, said in (
+        ("{", "cannot be read as a note"),
+        ("{}", "does not name compressor"),
+        ("[]", "note"),
+    ):
+        (tmp_path / "notes.smec.json").write_text(note_)
+        with pytest.raises(DataError, match=said):
+            update(notes)
     with pytest.raises(OutputError, match=r"holds no _manifest\.json"):
         update(first)
     compress(COMPRESSOR, first / "corpus.parquet", tmp_path / "out.npy")

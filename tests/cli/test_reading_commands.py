@@ -102,7 +102,7 @@ def test_inspect_tells_what_the_compressor_is(model: Path) -> None:
     result = run("inspect", model)
     assert (result.exit_code, result.stderr) == (
         0,
-        "warning: size 1 is pca: training was not surely better there\n",
+        "warning: size 1 is pca: training was not significantly better there\n",
     )
     text = " ".join(result.stdout.split())
     for fact in (

@@ -13,7 +13,8 @@ import torch
 from typer.testing import CliRunner
 
 from smec import Compressor, TrainConfig, compress, extend, train
-from smec.artefact import Choice, model_card
+from smec.artefact import Choice
+from smec.card import model_card
 from smec.cli.main import app
 from smec.codecs import code_bytes, fit_codec
 from smec.config import build_config
@@ -142,7 +143,9 @@ def test_an_extended_compressor_keeps_its_codecs() -> None:
 
 
 def test_the_command_line(tmp_path: Path) -> None:
-    settings = short(dims=(48, 24)).model_dump(include={"dims", "optimiser", "validation", "memory"})
+    settings = short(dims=(48, 24)).model_dump(
+        include={"dims", "candidates", "optimiser", "validation", "memory"}
+    )
     (tmp_path / "short.json").write_text(json.dumps(settings))
 
     def run(name: str, *options: str) -> tuple[int, str, str]:
@@ -187,6 +190,6 @@ def test_an_extended_compressor_says_what_each_size_was_measured_on() -> None:
         ("overlap@10", after.sizes[1].queries, [12]),
     ]
     card = model_card(extended.manifest)
-    assert f"ndcg@10 on {before.queries} held-out train queries" in card
+    assert f"ndcg@10 on new documents ({before.queries} held-out train queries)" in card
     assert f"overlap@10 on {after.sizes[1].queries} held-out vectors" in card
     assert all(size.shipped is not None for size in after.sizes)

@@ -14,16 +14,16 @@ import smec.training.checkpoint as checkpoints
 from smec import Compressor, Dataset, train
 from smec.config import TrainConfig
 from smec.method import folds
+from smec.method.folds import draw_folds
 from smec.method.gate import Measured, joined
 from smec.training.loop import Progress
-from smec.training.pool import build_pool
-from training_data import short, small_dataset
+from training_data import TWO_STAGES, short, small_dataset
 
 FOLDS = 3
 
 
 def config(folds: int = FOLDS, **fields: Any) -> TrainConfig:
-    return short(validation={"folds": folds, "gate": False}, **fields)
+    return short(validation={"folds": folds, "gate": False}, **{**TWO_STAGES, **fields})
 
 
 @cache
@@ -31,25 +31,14 @@ def trained() -> Compressor:
     return train(small_dataset(), config=config())
 
 
-def held_out(fold: int) -> set[str]:
-    settings = config()
-    pool = build_pool(
-        small_dataset(),
-        supervised=True,
-        seed=0,
-        limit=1000,
-        validation=settings.validation,
-        fold=(fold, FOLDS),
-    )
-    assert pool.held_out is not None
-    assert len(pool.queries) + len(pool.held_out) == 150
-    return set(pool.held_out.ids)
-
-
 def test_every_judged_query_is_held_out_in_one_fold() -> None:
-    parts = [held_out(fold) for fold in range(FOLDS)]
-    assert sum(map(len, parts)) == len(set().union(*parts)) == 150
-    assert set().union(*parts) == set(small_dataset().judged("train").ids)
+    held_out: list[str] = []
+    for fold in draw_folds(small_dataset(), config()):
+        pool = fold.pool
+        assert pool.held_out is not None
+        assert len(pool.queries) + len(pool.held_out) + fold.unused == 150
+        held_out += pool.held_out.ids[: pool.new]
+    assert sorted(held_out) == sorted(small_dataset().judged("train").ids)
 
 
 def test_the_gate_sees_all_of_them() -> None:
@@ -79,7 +68,11 @@ def test_what_is_shipped_is_the_mean_of_the_trainings(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("fields", "stages"), [({"layers": "fresh", "schedule": "sequential"}, 3), ({"supervised": False}, 1)]
+    ("fields", "stages"),
+    [
+        ({"layers": "fresh", "schedule": "sequential", "turned": False}, 3),
+        ({"supervised": False, "schedule": "joint"}, 1),
+    ],
 )
 def test_layers_that_cannot_be_averaged_and_no_labels_are_trained_once(
     fields: dict[str, Any], stages: int
@@ -156,10 +149,11 @@ def test_states_of_an_earlier_training_do_not_stand_in_the_way(
 def test_scores_of_folds_are_joined_by_method() -> None:
     def measured(value: float) -> Measured:
         scores = np.full(2, value)
-        return Measured(scores, scores + 1, {"pca": scores + 2}, {"pca": scores + 3})
+        return Measured(scores, scores + 1, {"pca": scores + 2}, {"pca": scores + 3}, scores > 5)
 
     whole = joined([{8: measured(0.0)}, {8: measured(10.0)}])[8]
     np.testing.assert_array_equal(whole.full, [0, 0, 10, 10])
     np.testing.assert_array_equal(whole.smec, [1, 1, 11, 11])
     np.testing.assert_array_equal(whole.fallbacks["pca"], [2, 2, 12, 12])
     np.testing.assert_array_equal(whole.rivals["pca"], [3, 3, 13, 13])
+    np.testing.assert_array_equal(whole.new, [False, False, True, True])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smec.method.gate import DOUBT, KEPT, Measured, beats, judge
+from smec.method.gate import KEPT, LEVEL, Measured, beats, judge
 
 
 @settings(deadline=None)
@@ -17,13 +17,13 @@ def test_it_decides_as_the_paired_t_test_of_scipy(seed: int, queries: int, gain:
     rival = rng.random(queries)
     scores = rival + gain + rng.standard_normal(queries)
     p = stats.ttest_rel(scores, rival, alternative="greater").pvalue
-    assert beats(scores, rival) == (p < DOUBT)
+    assert beats(scores, rival) == (p < LEVEL)
 
 
 def test_luck_seldom_beats_a_rival_of_equal_worth() -> None:
     rng = np.random.default_rng(0)
     wins = [beats(*rng.random((2, 50))) for _ in range(2000)]
-    assert np.mean(wins) < 2 * DOUBT
+    assert np.mean(wins) < 2 * LEVEL
 
 
 def test_one_query_or_no_gain_is_never_enough() -> None:
@@ -36,7 +36,7 @@ def test_without_labels_a_gain_counts_only_where_pca_loses_neighbours() -> None:
     rng = np.random.default_rng(0)
     lossy, faithful = rng.uniform(KEPT - 0.3, KEPT - 0.1, 99), rng.uniform(KEPT + 0.1, KEPT + 0.2, 99)
     sizes = {
-        dim: Measured(np.ones(99), pca + 0.1, of := {"pca": pca, "truncate": pca / 2}, of)
+        dim: Measured(np.ones(99), pca + 0.1, of := {"pca": pca, "truncate": pca / 2}, of, np.full(99, True))
         for dim, pca in ((64, faithful), (8, lossy))
     }
     shipped = {

@@ -17,7 +17,7 @@ from smec.data import Embeddings
 from smec.errors import ConfigError, DataError, OutputError
 from smec.training import checkpoint as checkpoints
 from smec.training.loop import Progress
-from training_data import short, small_dataset
+from training_data import TWO_STAGES, short, small_dataset
 
 UNGATED: dict[str, Any] = {"validation": {"gate": False}}
 FILES = ("compressor.safetensors", "config.json", "README.md")
@@ -31,7 +31,14 @@ def one_thread() -> None:
 @cache
 def trained(preset: str = "default") -> Compressor:
     """Ungated, so that all sizes are what was learned."""
-    return train(small_dataset(), config=short(preset, **UNGATED))
+    return train(small_dataset(), config=ungated(preset))
+
+
+def ungated(preset: str) -> TrainConfig:
+    """The short configuration of a preset, or that of two stages."""
+    if preset == "two stages":
+        return short(**TWO_STAGES, **UNGATED)
+    return short(preset, **UNGATED)
 
 
 def saved(compressor: Compressor, folder: Path) -> list[bytes]:
@@ -98,7 +105,9 @@ def test_the_best_check_of_the_last_stage_is_what_the_gate_measures() -> None:
 def test_progress_counts_every_step_of_every_stage() -> None:
     seen: list[Progress] = []
     compressor = train(
-        small_dataset(), config=short(optimiser={"steps": 4}, dims=(48, 12)), progress=seen.append
+        small_dataset(),
+        config=short(**TWO_STAGES, optimiser={"steps": 4}, dims=(48, 12)),
+        progress=seen.append,
     )
     assert [(p.stage, p.step) for p in seen] == [
         (number, step)
@@ -112,7 +121,7 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("preset", ["two stages", "paper"])
 def test_a_training_interrupted_again_and_again_ends_with_the_same_bytes(
     preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +134,7 @@ def test_a_training_interrupted_again_and_again_ends_with_the_same_bytes(
         if steps % 15 == 0:
             raise Interrupted
 
-    config, file = short(preset, **UNGATED), tmp_path / "state"
+    config, file = ungated(preset), tmp_path / "state"
     ended = None
     while ended is None:
         try:

@@ -38,7 +38,7 @@ QUICK: dict[str, Any] = {
 }
 LONG = {
     **QUICK,
-    "schedule": "joint",
+    "candidates": [],
     "optimiser": {"steps": 2500, "passes": 0, "batch": 16, "negatives": 32},
     "validation": {"every": 20, "folds": 1, "patience": 1000, "gate": False},
 }

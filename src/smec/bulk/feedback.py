@@ -18,7 +18,7 @@ from smec.bulk.uploads import file_sha256
 from smec.codecs import Codec
 from smec.compressor import Compressor
 from smec.errors import DataError, OutputError
-from smec.feedback import Feedback, FeedbackStamp
+from smec.feedback import Feedback
 from smec.rewriting import Rewrite, Rewritten, prepare_rewrite, stored_codec
 
 
@@ -61,10 +61,10 @@ def update_output(compressor: Compressor, feedback: Feedback, dataset: Path, out
 
 def _update_file(compressor: Compressor, feedback: Feedback, dataset: Path, output: Path) -> Rewritten:
     stored = open_stored(output)
-    kept = stored.note.get("feedback")
-    before = None if kept is None else FeedbackStamp.model_validate(kept)
     codec = _codec(compressor, stored.note, output)
-    rewrite = prepare_rewrite(compressor, codec, feedback, dataset, before, stored.present)
+    rewrite = prepare_rewrite(
+        compressor, codec, feedback, dataset, stored.note.get("feedback"), stored.present
+    )
     note = json.dumps({**stored.note, "feedback": rewrite.stamp.model_dump()}).encode()
     _write(stored, stored.schema.with_metadata({**stored.schema.metadata, METADATA_KEY: note}), rewrite)
     return rewrite.done(str(output))

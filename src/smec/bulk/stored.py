@@ -21,6 +21,7 @@ from smec.data.npy import SCHEMA, ids_path, mapped
 from smec.data.npy import source as npy_source
 from smec.data.readers import reading
 from smec.errors import DataError, OutputError
+from smec.feedback import FeedbackStamp
 
 Batch = tuple[Sequence[pa.Array], Codes]
 """Columns of some rows, and their codes of shape (n, w); the codes are a copy."""
@@ -37,7 +38,7 @@ class StoredFile:
     schema : pyarrow.Schema
         As `compressed_schema` made it.
     note : dict
-        What its metadata tells of the compressor.
+        Metadata that names the compressor, size, codec and feedback.
     read : callable
         Gives the batches from the start.
     read_ids : callable
@@ -61,7 +62,7 @@ class StoredFile:
         return string_column(columns[self.schema.get_field_index("id")], str(self.path), "id")
 
     def source(self) -> Source:
-        """What writers of formats want to know."""
+        """Rows and schema, as the writers of formats take them."""
         return Source(self.rows, self.schema, iter(()))
 
 
@@ -129,9 +130,8 @@ def _npy(path: Path) -> StoredFile:
             "compress it again with that"
         )
     codes = mapped(path)
-    with reading(note_file, "JSON"):
-        text = note_file.read_bytes().strip()
-        note = json.loads(text)
+    text = note_file.read_bytes().strip()
+    note = _read_note(text, note_file)
     kind = pa.list_(pa.from_numpy_dtype(codes.dtype), codes.shape[1])
     schema = SCHEMA.set(1, pa.field("vector" if note["codec"] in FREE else CODE, kind))
 
@@ -148,8 +148,16 @@ def _note(schema: pa.Schema, path: Path) -> dict[str, Any]:
     text = (schema.metadata or {}).get(METADATA_KEY)
     if text is None:
         raise OutputError(f"{path}: was not written by `smec compress`, so its vectors may be any model's")
-    with reading(path, "a compressed table"):
+    return _read_note(text, path)
+
+
+def _read_note(text: bytes, path: Path) -> dict[str, Any]:
+    with reading(path, "a note of smec"):
         note: dict[str, Any] = json.loads(text)
+        if not (isinstance(note, dict) and {"model", "dim", "codec"} <= note.keys()):
+            raise ValueError("it does not name compressor, size and codec")
+        if "feedback" in note:
+            note["feedback"] = FeedbackStamp.model_validate(note["feedback"])
     return note
 
 

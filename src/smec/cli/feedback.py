@@ -23,8 +23,8 @@ def feedback(
     target: Annotated[
         str,
         typer.Argument(
-            help="What MODEL has compressed: a .parquet, .arrow/.feather/.ipc or .npy file, a folder of "
-            "shards, or the URL of a collection that `smec migrate` has made.",
+            help="Output of MODEL: a .parquet, .arrow/.feather/.ipc or .npy file, a folder of shards, or the "
+            "URL of a collection that `smec migrate` has made.",
             metavar="TARGET",
         ),
     ],

@@ -55,7 +55,7 @@ class JudgedQueries:
         )
 
     def joined(self, others: JudgedQueries) -> JudgedQueries:
-        """Return these queries, then the others, which are different ones."""
+        """Return these queries, then the others; what is in both has the same judgements."""
         return JudgedQueries(
             ids=self.ids + others.ids,
             vectors=np.concatenate([self.vectors, others.vectors]),

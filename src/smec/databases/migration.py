@@ -202,6 +202,11 @@ def _prepare(target: Collection, like: Shape, stamp: Stamp, *, resume: bool) -> 
         raise OutputError(
             f"{target.name}: exists already; finish it with --resume, or name another collection"
         )
+    if before.feedback is not None:
+        raise OutputError(
+            f"{target.name}: `smec feedback` has moved documents in it, so it is finished; encode later "
+            "documents and write them, or name another collection"
+        )
 
 
 @dataclass

@@ -58,7 +58,7 @@ class Rescored:
 
     @property
     def feedback(self) -> Feedback | None:
-        """What moves documents before they are encoded, if anything does."""
+        """Feedback that moves documents before they are encoded, if there is any."""
         return self.coarse.feedback
 
     def encode(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:

@@ -49,12 +49,10 @@ def choose_weight(
             candidates[dim].smec if method == "smec" else candidates[dim].fallbacks[method]
             for dim, method in shipped.items()
         ]
-        feedback = _feedback(dataset, fold.pool)
+        scores = _weighted_scores(dataset, fold, linear)
         for weight in seen:
-            documents = _moved(dataset, fold, feedback, weight)
-            scores = np.mean([_scores(fold, documents, one) for one in linear], axis=0)
-            new[weight].append(scores[: fold.held_out.new])
-            seen[weight].append(scores[fold.held_out.new :])
+            new[weight].append(scores[weight][: fold.held_out.new])
+            seen[weight].append(scores[weight][fold.held_out.new :])
     of_seen = {weight: np.concatenate(scores) for weight, scores in seen.items()}
     of_new = {weight: np.concatenate(scores) for weight, scores in new.items()}
     measured = len(of_seen[0.0]) > 0
@@ -74,28 +72,30 @@ def _mean(scores: NDArray[np.float64]) -> float | None:
     return float(scores.mean()) if len(scores) else None
 
 
-def _feedback(dataset: Dataset, pool: Pool) -> tuple[tuple[str, ...], Float32Array]:
-    """Ids of the documents that the fitted queries judge, and the mean of each one's queries."""
+def _weighted_scores(
+    dataset: Dataset, fold: Fold, linear: Sequence[Linear]
+) -> dict[float, NDArray[np.float64]]:
+    """Weight, 0 among them -> mean over the sizes of each held-out query's score."""
+    documents, queries = fold.held_out.documents, fold.held_out.queries
+    rows, ids, directions = _judged(dataset, fold.pool)
+    moved = {weight: Feedback(ids, directions, weight, "").move(documents[rows], ids) for weight in WEIGHTS}
+    scores: dict[float, list[NDArray[np.float64]]] = {weight: [] for weight in (0.0, *WEIGHTS)}
+    for one in linear:
+        bias = np.float32(0) if one.bias is None else one.bias
+        small, asked = normalise(documents @ one.matrix + bias), normalise(queries @ one.matrix + bias)
+        scores[0.0].append(fold.held_out.scores_of(small, asked))
+        for weight, judged in moved.items():
+            small[rows] = normalise(judged.astype(np.float32) @ one.matrix + bias)
+            scores[weight].append(fold.held_out.scores_of(small, asked))
+    return {weight: np.mean(of, axis=0) for weight, of in scores.items()}
+
+
+def _judged(dataset: Dataset, pool: Pool) -> tuple[list[int], tuple[str, ...], Float32Array]:
+    """Rows and ids of the documents that the fitted queries judge, and the mean of each one's queries."""
     asked: dict[int, list[int]] = {}
     for query, (rows, _) in enumerate(pool.positives):
         for row in rows:
             asked.setdefault(int(row), []).append(query)
     queries = pool.queries.numpy()
     directions = np.stack([queries[of].mean(axis=0) for of in asked.values()])
-    return tuple(dataset.corpus.ids[pool.rows[row]] for row in asked), directions
-
-
-def _moved(
-    dataset: Dataset, fold: Fold, feedback: tuple[tuple[str, ...], Float32Array], weight: float
-) -> Float32Array:
-    documents = fold.held_out.documents
-    if not weight:
-        return documents
-    ids = [dataset.corpus.ids[row] for row in fold.pool.rows]
-    return normalise(Feedback(*feedback, weight, "").move(documents, ids))
-
-
-def _scores(fold: Fold, documents: Float32Array, linear: Linear) -> NDArray[np.float64]:
-    added = np.float32(0) if linear.bias is None else linear.bias
-    small = (normalise(rows @ linear.matrix + added) for rows in (documents, fold.held_out.queries))
-    return fold.held_out.scores_of(*small)
+    return list(asked), tuple(dataset.corpus.ids[pool.rows[row]] for row in asked), directions

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from smec.config import TrainConfig
-from smec.data import Dataset
-from smec.method.gate import Candidates, Linear, Measured, Scores, measure
+from smec.data import Dataset, JudgedQueries
+from smec.method.gate import Candidates, Linear, Measured, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
 from smec.training.held_out import training_folds
 from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
+from smec.training.processes import Processes
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
@@ -195,10 +197,42 @@ def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int,
     return {dim: folded[n if len(folded) > 1 else 0][:, :dim] for n, dim in enumerate(sizes)}
 
 
-def measure_fold(start: Start, fold: Fold, check: Check, codec: str | None) -> dict[int, Measured]:
-    """Score the baselines of every size beside what a training had made at a check."""
-    scores = dict(zip(start.sizes, check.scores, strict=True))
-    return measure(start.candidates(check.matrices), fold.held_out, codec, scores)
+def measure_folds(
+    dataset: Dataset, start: Start, folds: Sequence[Fold], checks: Sequence[Check], codec: str | None
+) -> dict[int, Measured]:
+    """Scores of every size on what the folds held out, as if on one: each query by a map that never saw it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    start : Start
+    folds : sequence of Fold
+    checks : sequence of Check
+        What the training of each fold had made.
+    codec : str or None
+        What stores the documents.
+    """
+    held_out = _all_held_out(dataset, folds, start.execution.processes)
+    full = held_out.full()
+    new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
+    trained = np.concatenate([check.scores for check in checks], axis=1)
+    found = {}
+    for dim, smec in zip(start.sizes, trained, strict=True):
+        rivals = {
+            name: held_out.scores(linear.matrix, codec, linear.bias)
+            for name, linear in start.baselines[dim].items()
+        }
+        found[dim] = Measured(full, smec, rivals, rivals, new)
+    return found
+
+
+def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:
+    """What all folds hold out, one after the other; a baseline scores the same on each of them."""
+    if len(folds) == 1:
+        return folds[0].held_out
+    parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]
+    pool = replace(folds[0].pool, held_out=reduce(JudgedQueries.joined, parts))
+    return HeldOut(dataset, pool, processes)
 
 
 def average(checks: Sequence[Check]) -> dict[int, Float32Array]:

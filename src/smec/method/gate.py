@@ -6,7 +6,7 @@ and better over all held-out queries. Otherwise it ships PCA, or the baseline th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,19 +80,13 @@ class Measured:
 
 
 def measure(
-    candidates: Mapping[int, Candidates],
-    held_out: HeldOut,
-    codec: str | None = None,
-    smec: Mapping[int, Scores] | None = None,
+    candidates: Mapping[int, Candidates], held_out: HeldOut, codec: str | None = None
 ) -> dict[int, Measured]:
-    """Score every size, dim -> its `Candidates`, on the held-out data, all stored by the same codec.
-
-    ``smec`` has the scores of the trained map where they are known.
-    """
+    """Score every size, dim -> its `Candidates`, on the held-out data, all stored by the same codec."""
     full, new = held_out.full(), np.arange(held_out.count) < held_out.new
     found = {}
     for dim, of_size in candidates.items():
-        trained = _scores(of_size.smec, held_out, codec) if smec is None else smec[dim]
+        trained = _scores(of_size.smec, held_out, codec)
         rivals = {name: _scores(linear, held_out, codec) for name, linear in of_size.rivals.items()}
         fallbacks = rivals
         if of_size.fallbacks is not of_size.rivals:
@@ -103,21 +97,6 @@ def measure(
 
 def _scores(linear: Linear, held_out: HeldOut, codec: str | None) -> Scores:
     return held_out.scores(linear.matrix, codec, linear.bias)
-
-
-def joined(folds: Sequence[Mapping[int, Measured]]) -> dict[int, Measured]:
-    """Join what was measured on several folds, as if on one."""
-    return {dim: _joined_size([fold[dim] for fold in folds]) for dim in folds[0]}
-
-
-def _joined_size(folds: Sequence[Measured]) -> Measured:
-    return Measured(
-        np.concatenate([fold.full for fold in folds]),
-        np.concatenate([fold.smec for fold in folds]),
-        {name: np.concatenate([fold.fallbacks[name] for fold in folds]) for name in folds[0].fallbacks},
-        {name: np.concatenate([fold.rivals[name] for fold in folds]) for name in folds[0].rivals},
-        np.concatenate([fold.new for fold in folds]),
-    )
 
 
 def judge(

@@ -20,8 +20,8 @@ from smec.method.baselines import baselines
 from smec.method.candidates import Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
-from smec.method.folds import Fold, Start, average, draw_folds, measure_fold
-from smec.method.gate import Measured, joined, judge
+from smec.method.folds import Fold, Start, average, draw_folds, measure_folds
+from smec.method.gate import judge
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
@@ -158,12 +158,7 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
 def _ship(run: _Run, trained: Trained, *, gate: bool) -> Compressor:
     """Decide what every size ships, and make the compressor."""
     config, start = run.config, run.start
-    measured: dict[int, Measured] = joined(
-        [
-            measure_fold(start, fold, check, config.codec)
-            for fold, check in zip(run.folds, trained.checks, strict=True)
-        ]
-    )
+    measured = measure_folds(run.dataset, start, run.folds, trained.checks, config.codec)
     judged = judge(measured, run.folds[0].held_out.metric, enabled=gate, corpus=config.corpus)
     validation = judged.model_copy(
         update={

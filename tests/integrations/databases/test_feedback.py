@@ -68,6 +68,8 @@ def test_a_collection_is_as_if_it_were_made_with_the_feedback(kind: str, url: Ur
             assert collection.search(wanted[3], 1) == [ids(kind)[3]]
     with pytest.raises(OutputError, match="exists already; finish it with --resume"):
         migrate(compressor(), url(kind, "full"), target)
+    with pytest.raises(OutputError, match="has moved documents in it, so it is finished"):
+        migrate(compressor(), url(kind, "full"), target, resume=True)
 
 
 @pytest.mark.parametrize("kind", ["lancedb", "postgresql"])

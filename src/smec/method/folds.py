@@ -212,27 +212,34 @@ def measure_folds(
     codec : str or None
         What stores the documents.
     """
-    held_out = _all_held_out(dataset, folds, start.execution.processes)
-    full = held_out.full()
+    held_out, places = _all_held_out(dataset, folds, start.execution.processes)
+    full = held_out.full()[places]
     new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
     trained = np.concatenate([check.scores for check in checks], axis=1)
     found = {}
     for dim, smec in zip(start.sizes, trained, strict=True):
         rivals = {
-            name: held_out.scores(linear.matrix, codec, linear.bias)
+            name: held_out.scores(linear.matrix, codec, linear.bias)[places]
             for name, linear in start.baselines[dim].items()
         }
         found[dim] = Measured(full, smec, rivals, rivals, new)
     return found
 
 
-def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:
-    """What all folds hold out, one after the other; a baseline scores the same on each of them."""
-    if len(folds) == 1:
-        return folds[0].held_out
+def _all_held_out(
+    dataset: Dataset, folds: Sequence[Fold], processes: Processes
+) -> tuple[HeldOut, NDArray[np.int64]]:
+    """All held-out queries, each once, as a baseline scores the same on every fold, and their places there.
+
+    A query may be held out by several folds: for new documents by one, for seen ones by another.
+    """
     parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]
-    pool = replace(folds[0].pool, held_out=reduce(JudgedQueries.joined, parts))
-    return HeldOut(dataset, pool, processes)
+    if len(folds) == 1:
+        return folds[0].held_out, np.arange(folds[0].held_out.count)
+    everything = reduce(JudgedQueries.joined, parts)
+    _, first, places = np.unique(everything.ids, return_index=True, return_inverse=True)
+    pool = replace(folds[0].pool, held_out=everything.subset(first))
+    return HeldOut(dataset, pool, processes), places.astype(np.int64)
 
 
 def average(checks: Sequence[Check]) -> dict[int, Float32Array]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smec.config import TRAINED_FROM, TrainConfig, candidate_config
+from smec.config import TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
@@ -43,12 +43,13 @@ class Trained:
     results: list[FoldResult]
 
 
-def candidate_configs(config: TrainConfig, queries: int) -> dict[str | None, TrainConfig]:
-    """What is trained: the candidates that fit ``queries`` judged queries, or the configuration itself."""
+def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
+    """What is trained: the candidates, or the configuration itself where it names none.
+
+    Candidate "trained" is for many labels, which need no folds, or for a corpus that is fixed.
+    """
     names = [
-        name
-        for name in config.candidates
-        if name != "trained" or queries >= TRAINED_FROM or config.corpus == "fixed"
+        name for name in config.candidates if name != "trained" or folds == 1 or config.corpus == "fixed"
     ]
     if not names:
         return {None: config.model_copy(update={"candidates": ()})}
@@ -64,8 +65,7 @@ def train_candidates(
     progress: OnProgress | None,
 ) -> Trained:
     """Train every candidate on every fold; return the one that scores best on what was held out."""
-    queries = len(folds[0].pool.queries)
-    configs = candidate_configs(config, queries)
+    configs = candidate_configs(config, len(folds))
     best: Trained | None = None
     for number, (name, settings) in enumerate(configs.items()):
         # Each training would rotate its columns otherwise, and their mean would mean nothing.

@@ -12,7 +12,7 @@ from smec.vectors import Float32Array
 
 WIDTH = 32
 SIZES = (8, 4)
-STRONG = 1.3
+STRONG = 1.05
 """Standard deviation along the directions of strong noise, where it is 1 along those that are shared."""
 
 QUICK: dict[str, Any] = {

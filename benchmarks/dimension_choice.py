@@ -74,13 +74,8 @@ def figures(dataset: Dataset, seed: int = 0) -> Document:
         of its draws. ``best_steps`` are those of the preset's stages; ``correlation`` is Spearman's of WARE.
     """
     config = build_config("paper", supervised=True, seed=seed, validation={"gate": False})
-<<<<<<< HEAD
     validation = config.validation.model_copy(update={"folds": 1})
     folds = training_folds(judged_train_queries(dataset), validation, seed=seed)
-=======
-    one_fold = config.validation.model_copy(update={"few": 0})
-    folds = training_folds(judged_train_queries(dataset), one_fold, seed=seed)
->>>>>>> main
     (pool,) = fold_pools(dataset, folds, seed=seed, limit=config.pool)
     dims = default_dims(dataset.dim)
     importance, unweighted = ware(pool, seed)

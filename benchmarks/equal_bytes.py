@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from benchmarks.markdown import points, signed, table
 from benchmarks.paired import gap, interval, p_differs
 from benchmarks.plan import Plan
 from benchmarks.plots import draw_lines
-from benchmarks.query_sets import KINDS, QuerySet, Run, full_scores, members, runs
+from benchmarks.query_sets import KINDS, QuerySet, Run, full_scores, is_own, runs
 from smec.codecs import code_bytes
 
 NAME = "equal_bytes"
@@ -59,16 +58,8 @@ def cells(plan: Plan) -> Iterator[Cell]:
 def summarise(laboratory: Laboratory, plan: Plan) -> Document:
     """Per dataset and kind of queries: nDCG@10 at every budget, and what training for the code gains."""
     sets = [QuerySet(dataset, (dataset,), kind) for kind in KINDS for dataset in WIDTHS]
-    parts = [_part(laboratory, queries, plan.seeds) for queries in sets if _own(laboratory, queries)]
+    parts = [_part(laboratory, queries, plan.seeds) for queries in sets if is_own(laboratory, queries)]
     return {"budgets": list(BUDGETS), "datasets": [part for part in parts if part is not None]}
-
-
-def _own(laboratory: Laboratory, queries: QuerySet) -> bool:
-    """Whether the set has queries, and not those of another kind of the same dataset."""
-    if queries.kind != "test":
-        return bool(members(laboratory, queries)[0].any())
-    others = (replace(queries, kind=kind) for kind in KINDS if kind != "test")
-    return not any(members(laboratory, other)[0].all() for other in others)
 
 
 def _part(laboratory: Laboratory, queries: QuerySet, seeds: Sequence[int]) -> Document | None:

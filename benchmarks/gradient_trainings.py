@@ -83,7 +83,7 @@ def figures(dataset: Dataset, seed: int = 0, epochs: int | None = None) -> Docum
         gradient of each half; ``spread``; ``noise``; from epoch 1 on ``moved_first`` and ``moved_second``;
         for MRL ``stage_spread``, the spread that SMRL's losses have at MRL's weights.
     """
-    folds = training_folds(judged_train_queries(dataset), ValidationConfig(few=0), seed=seed)
+    folds = training_folds(judged_train_queries(dataset), ValidationConfig(folds=1), seed=seed)
     (pool,) = fold_pools(dataset, folds, seed=seed, limit=100_000)
     kept = np.random.default_rng([seed, 7]).permutation(len(pool.queries))[:MOST_QUERIES]
     pool = replace(pool, queries=pool.queries[kept], positives=tuple(pool.positives[row] for row in kept))

@@ -161,7 +161,8 @@ The tables read as those above.
 """,
     "test": """## Official test splits
 
-All test queries of the datasets as they come: for new documents, for seen ones, and for both at once.
+All test queries of the datasets as they come: for new documents, for seen ones, and for both at once. A
+dataset whose test queries are all of one kind is above.
 """,
 }
 """Kind of test queries -> the head of its part of the page."""

@@ -87,16 +87,18 @@ class Method:
         }
 
     def fit(self, dataset: Dataset, seed: int) -> Encoder:
-        """Fit it to a dataset for D/2 to D/32; its test split is not looked at."""
-        return self.encoders(dataset, seed)[self.variant]
+        """Fit what it ships to a dataset, for D/2 to D/32; the test split is not looked at."""
+        if self.preset is None or self.full or self.extended:
+            return self.encoders(dataset, seed)[SHIPPED]
+        return train(dataset, config=self._config(seed))
 
     def encoders(self, dataset: Dataset, seed: int) -> dict[str, Encoder]:
-        """The same, with every other variant that the training has."""
+        """The same, and every other variant that the training has."""
         if self.preset is None:
             return {
                 SHIPPED: fit_baseline(self.name, dataset, default_dims(dataset.dim), seed, **self.overlay)
             }
-        config = build_config(self.preset, supervised=self.supervised, seed=seed, **self.overlay)
+        config = self._config(seed)
         if self.full:
             return {SHIPPED: train(dataset, config=config.model_copy(update={"dims": (dataset.dim,)}))}
         if self.extended:
@@ -104,6 +106,9 @@ class Method:
             shorter = train(dataset, config=config.model_copy(update={"dims": tuple(dims)}))
             return {SHIPPED: extend(shorter, dataset, last)}
         return _variants(dataset, config)
+
+    def _config(self, seed: int) -> TrainConfig:
+        return build_config(self.preset, supervised=self.supervised, seed=seed, **self.overlay)
 
 
 def _variants(dataset: Dataset, config: TrainConfig) -> dict[str, Encoder]:

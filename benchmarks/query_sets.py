@@ -7,7 +7,7 @@ ones if all are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -84,7 +84,15 @@ def query_sets(laboratory: Laboratory, plan: Plan) -> list[QuerySet]:
     of_datasets = {kind: [QuerySet(name, (name,), kind) for name in plan.datasets] for kind in KINDS}
     again = [QuerySet(f"{name} split by {SPLIT_BY[name]}", fold_names(name), "new") for name in plan.resplit]
     found = [*of_datasets["new"], *again, *of_datasets["seen"], *of_datasets["test"]]
-    return [one for one in found if any(of.any() for of in members(laboratory, one))]
+    return [one for one in found if is_own(laboratory, one)]
+
+
+def is_own(laboratory: Laboratory, queries: QuerySet) -> bool:
+    """Whether a set has queries, and is not the set of new documents, or of seen ones, once more."""
+    if queries.kind != "test":
+        return any(of.any() for of in members(laboratory, queries))
+    others = (replace(queries, kind=kind) for kind in KINDS if kind != "test")
+    return not any(of.all() for other in others for of in members(laboratory, other))
 
 
 def new_sets(laboratory: Laboratory, plan: Plan) -> list[QuerySet]:

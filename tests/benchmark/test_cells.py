@@ -71,7 +71,7 @@ def test_other_settings_or_labels_are_another_cell() -> None:
         Cell(Method("mrl"), "a", target="b"),
         Cell(Method("mrl"), "a", tuning=True),
         Cell(Method("smec default", preset="default"), "a"),
-        Cell(Method("smec default", preset="default", overlay={"turned": False}), "a"),
+        Cell(Method("smec default", preset="default", overlay={"tempering": 0.0}), "a"),
         Cell(Method("smec default", preset="default", extended=True), "a"),
         Cell(Method("mrl"), "a@0"),
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.figures import per_query
+
 from feedback_data import write_dataset
 from smec import Dataset, evaluate
 from smec.baselines import fit_baseline

@@ -67,7 +67,6 @@ def test_new_documents_come_first_and_empty_sets_are_left_out(folder: Path) -> N
         ("small", "new"),
         ("known", "seen"),
         ("small", "seen"),
-        ("known", "test"),
         ("small", "test"),
     ]
     assert [one.title for one in new_sets(lab, Plan((), (0,), new=("known", "small@1")))] == ["small@1"]

@@ -22,7 +22,7 @@ from smec.training.held_out import training_folds
 from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
 from smec.training.processes import Processes
 from smec.training.validation import HeldOut
-from smec.vectors import Float32Array, IntArray
+from smec.vectors import Float32Array
 
 
 @dataclass(frozen=True)
@@ -220,32 +220,27 @@ def measure_folds(
     codec : str or None
         What stores the documents.
     """
-    held_out, rows = _all_held_out(dataset, folds, start.execution.processes)
-    full = held_out.full()[rows]
+    held_out = _all_held_out(dataset, folds, start.execution.processes)
+    full = held_out.full()
     new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
     trained = np.concatenate([check.scores for check in checks], axis=1)
     found = {}
     for dim, smec in zip(start.sizes, trained, strict=True):
         rivals = {
-            name: held_out.scores(linear.matrix, codec, linear.bias)[rows]
+            name: held_out.scores(linear.matrix, codec, linear.bias)
             for name, linear in start.baselines[dim].items()
         }
         found[dim] = Measured(full, smec, rivals, rivals, new)
     return found
 
 
-def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> tuple[HeldOut, IntArray]:
-    """What any fold holds out, each query once, and which of them each fold has, one fold after the other.
-
-    A baseline scores the same on each fold.
-    """
+def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:
+    """What the folds hold out, one after the other; a baseline scores the same on each of them."""
+    if len(folds) == 1:
+        return folds[0].held_out
     parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]
-    if len(parts) < 2:
-        return folds[0].held_out, np.arange(folds[0].held_out.count)
-    together = reduce(JudgedQueries.joined, parts)
-    _, first, rows = np.unique(np.array(together.ids), return_index=True, return_inverse=True)
-    pool = replace(folds[0].pool, held_out=together.subset(first))
-    return HeldOut(dataset, pool, processes), rows
+    pool = replace(folds[0].pool, held_out=reduce(JudgedQueries.joined, parts))
+    return HeldOut(dataset, pool, processes)
 
 
 def average(checks: Sequence[Check]) -> dict[int, Float32Array]:

@@ -1,0 +1,88 @@
+"""Datasets whose structure is known: what a map can learn of them, and what it can only remember."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smec.config import TrainConfig, build_config
+from smec.data import Dataset
+from smec.vectors import Float32Array
+
+WIDTH = 32
+SIZES = (8, 4)
+STRONG = 1.05
+"""Standard deviation along the directions of strong noise, where it is 1 along those that are shared."""
+
+QUICK: dict[str, Any] = {
+    "dims": SIZES,
+    "optimiser": {"steps": 60, "batch": 32, "negatives": 64},
+    "validation": {"every": 20, "folds": 2},
+}
+"""Settings over those of a preset: enough to learn these datasets in a second."""
+
+
+def quick(**fields: Any) -> TrainConfig:
+    """The default preset with the quick settings, and ``fields`` on top."""
+    merged = {**QUICK, **fields}
+    for group in ("optimiser", "validation"):
+        merged[group] = {**QUICK[group], **fields.get(group, {})}
+    return build_config(**merged)
+
+
+def learnable(queries: int = 240, per_document: int = 2) -> Dataset:
+    """Queries share eight directions with their documents; eight stronger ones are noise on both sides.
+
+    A map that keeps the shared directions is as good for documents that nobody judged; PCA keeps the others.
+    """
+    rng = np.random.default_rng(1)
+    asked = np.repeat(np.arange(queries // per_document), per_document)
+    noise = np.repeat([STRONG, 0.3], [8, WIDTH - 16])
+    shared = rng.standard_normal((queries // per_document, 8))
+    corpus = np.hstack([shared, noise * rng.standard_normal((len(shared), WIDTH - 8))])
+    texts = shared[asked] + 0.1 * rng.standard_normal((queries, 8))
+    texts = np.hstack([texts, noise * rng.standard_normal((queries, WIDTH - 8))])
+    rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
+    return _judged(corpus @ rotation, texts @ rotation, asked)
+
+
+def memorable(queries: int = 240, per_document: int = 6) -> Dataset:
+    """Queries for a document are alike, but random: of another document they say nothing."""
+    rng = np.random.default_rng(2)
+    documents = queries // per_document
+    asked = np.repeat(np.arange(documents), per_document)
+    phrases = rng.standard_normal((documents, WIDTH))
+    texts = phrases[asked] + 0.2 * rng.standard_normal((queries, WIDTH))
+    return _judged(rng.standard_normal((documents, WIDTH)), texts, asked)
+
+
+def around_a_mean(queries: int = 240) -> Dataset:
+    """Documents and queries around one far point, as of one topic: the mean is the strongest direction."""
+    rng = np.random.default_rng(3)
+    scale = np.geomspace(1, 0.5, WIDTH)
+    centre = 6 * rng.standard_normal(WIDTH)
+    corpus = scale * rng.standard_normal((queries, WIDTH))
+    texts = corpus + 0.4 * scale * rng.standard_normal((queries, WIDTH))
+    return _judged(corpus + centre, texts + centre, np.arange(queries))
+
+
+def of_one_document(queries: int = 40) -> Dataset:
+    """All queries ask for the same document."""
+    rng = np.random.default_rng(4)
+    texts = rng.standard_normal((queries, WIDTH))
+    return _judged(rng.standard_normal((60, WIDTH)), texts, np.zeros(queries, dtype=np.int64))
+
+
+def in_a_chain(queries: int = 80) -> Dataset:
+    """Each query asks for two documents, and shares one with the next query: one group."""
+    rng = np.random.default_rng(5)
+    corpus = rng.standard_normal((queries + 1, WIDTH))
+    texts = corpus[:-1] + 0.5 * rng.standard_normal((queries, WIDTH))
+    qrels = {str(n): {str(n): 1, str(n + 1): 1} for n in range(queries)}
+    return Dataset(corpus.astype(np.float32), texts.astype(np.float32), {"train": qrels}, "chain")
+
+
+def _judged(corpus: Float32Array | Any, queries: Any, asked: Any) -> Dataset:
+    qrels = {str(query): {str(row): 1} for query, row in enumerate(asked.tolist())}
+    return Dataset(corpus.astype(np.float32), queries.astype(np.float32), {"train": qrels}, "synthetic")

@@ -134,13 +134,19 @@ class Validation(_Record):
 
     def tables(self) -> list[Validation]:
         """One for each metric and number of queries, as scores of different ones are not to be compared."""
-        found: dict[tuple[str, int], list[SizeMetrics]] = {}
+        found: dict[tuple[str, int, bool], list[SizeMetrics]] = {}
         for size in self.sizes:
-            found.setdefault((size.metric or self.metric, size.queries or self.queries), []).append(size)
-        return [
-            Validation.model_validate({"metric": metric, "queries": queries, "sizes": tuple(sizes)})
-            for (metric, queries), sizes in found.items()
-        ]
+            added = size.metric is not None
+            key = (size.metric or self.metric, size.queries or self.queries, added)
+            found.setdefault(key, []).append(size)
+        tables = []
+        for (metric, queries, added), sizes in found.items():
+            of_sizes: dict[str, Any] = {"metric": metric, "queries": queries, "sizes": tuple(sizes)}
+            if added:  # the split of the training is not that of the extension
+                of_sizes |= {"folds": 1, "unused": 0, "removed": 0}
+                of_sizes["corpus"] = self.corpus if metric == "ndcg@10" else None
+            tables.append(self.model_copy(update=of_sizes))
+        return tables
 
 
 class CodedScore(_Record):

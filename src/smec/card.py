@@ -101,11 +101,11 @@ def groups(
     return tables
 
 
-def best_other(of: SizeMetrics | GroupMetrics) -> str:
+def best_other(of: SizeMetrics | GroupMetrics, digits: int = 4) -> str:
     """Name and score of the best baseline besides PCA."""
     scores = {name: getattr(of, field) for field, name in OTHERS.items() if getattr(of, field) is not None}
     name = max(scores, key=lambda one: scores[one])
-    return f"{name} {scores[name]:.4f}"
+    return f"{name} {scores[name]:.{digits}f}"
 
 
 def remarks(validation: Validation) -> list[str]:

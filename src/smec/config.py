@@ -135,9 +135,10 @@ class TrainConfig(_Settings):
     tempering: float = Field(0.3, ge=0, le=1)
     """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening. Not used with
     start "identity"."""
-    coordinates: Literal["given", "principal"] = "principal"
-    """Coordinates of the trained residual. AdamW moves all of them at one pace: in the given ones, over
-    which a strong principal axis is spread, such an axis is weakened sooner."""
+    coordinates: Literal["rotated", "principal"] = "principal"
+    """Coordinates of the trained residual: the principal axes, or the leading half of them (as many as the
+    largest size at least) in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
+    over which a strong axis is spread, such an axis is weakened sooner."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"
@@ -189,7 +190,7 @@ class TrainConfig(_Settings):
 GENERAL: dict[str, Any] = {
     "schedule": "joint",
     "turned": False,
-    "coordinates": "given",
+    "coordinates": "rotated",
     "memory": {"loss": "none"},
     "optimiser": {"steps": 120, "passes": 2.0, "negatives": 512, "hard_negatives": 8},
     "validation": {"every": 20},

@@ -119,8 +119,8 @@ def test_inspect_tells_what_the_compressor_is(model: Path) -> None:
         f"fingerprint {compressor().fingerprint}",
         f"sha256 {compressor().manifest.tensors_sha256}",
         "ndcg@10 on 40 held-out train queries",
-        "8 32 0.8000 0.7000 [0.6000, 0.8000] 0.6125 0.4321 smec",
-        "1 4 0.8000 0.5250 [0.4250, 0.6250] 0.6125 0.4321 pca",
+        "8 32 0.800 0.700 [.600, .800] 0.613 truncate 0.432 smec",
+        "1 4 0.800 0.525 [.425, .625] 0.613 truncate 0.432 pca",
     ):
         assert fact in text, fact
 

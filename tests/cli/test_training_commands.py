@@ -15,7 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smec import Compressor, Dataset
+from smec.card import best_other
 from smec.cli.main import app
+from smec.cli.tables import score_cell
 from smec.demo import demo_dataset
 
 DIMS = (96, 24)
@@ -104,9 +106,11 @@ def test_train_prints_what_was_measured_and_what_to_do_next(
     validation = Compressor.load(model).manifest.validation
     assert validation is not None
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "ndcg@10 on new documents (150 held-out train queries)" in lines
     for size in validation.sizes:
-        scores = f"{size.smec:.4f} [{size.ci[0]:.4f}, {size.ci[1]:.4f}] {size.pca:.4f} {size.truncate:.4f}"
-        assert f"{size.dim} {4 * size.dim} {size.full:.4f} {scores} {size.method}" in lines
+        scores = f"{score_cell(size.smec, size.ci)} {size.pca:.3f} {best_other(size, digits=3)}"
+        assert f"{size.dim} {4 * size.dim} {size.full:.3f} {scores} {size.method}" in lines
+    assert all(size.new is not None and size.new.smec == size.smec for size in validation.sizes)
     assert any(line.startswith(f"saved: {model} (96, 24 dims") for line in lines)
     assert f"next: smec evaluate {dataset} --model {model}" in lines
 
@@ -198,6 +202,7 @@ def test_extend_adds_a_size_and_changes_no_other(
 
 def test_an_interrupted_training_says_how_to_continue_and_does(dataset: Path, tmp_path: Path) -> None:
     long = {
+        "candidates": [],
         "optimiser": {**QUICK["optimiser"], "steps": 1500},
         "validation": {"every": 50, "patience": 30, "folds": 1},
     }

@@ -41,6 +41,13 @@ def test_a_query_that_finds_nothing_relevant_or_nothing_at_all_scores_zero_in_it
         assert values.tolist() == [0, 0, 0, 1]
 
 
+def test_a_query_that_comes_twice_is_scored_twice() -> None:
+    judged = JudgedQueries(("q",), np.eye(1, dtype=np.float32), ({1: 1},), {"q": {"b": 1}})
+    both = judged.joined(JudgedQueries(("p",), judged.vectors, ({0: 1},), {"p": {"a": 1}})).joined(judged)
+    ranked, cosines = np.array([[0, 1]] * 3), np.array([[0.9, 0.8]] * 3, dtype=np.float32)
+    assert Scorer(both, ["a", "b"], ["RR@10"])(ranked, cosines)["RR@10"].tolist() == [0.5, 1.0, 0.5]
+
+
 def test_thousands_of_queries_each_keep_their_own_score() -> None:
     count = 2500
     qrels = {str(query): {"a": 1} for query in range(count)}

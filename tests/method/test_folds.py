@@ -15,7 +15,6 @@ from smec import Compressor, Dataset, train
 from smec.config import TrainConfig
 from smec.method import folds
 from smec.method.folds import draw_folds
-from smec.method.gate import Measured, joined
 from smec.training.loop import Progress
 from training_data import TWO_STAGES, short, small_dataset
 
@@ -146,14 +145,27 @@ def test_states_of_an_earlier_training_do_not_stand_in_the_way(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_scores_of_folds_are_joined_by_method() -> None:
-    def measured(value: float) -> Measured:
-        scores = np.full(2, value)
-        return Measured(scores, scores + 1, {"pca": scores + 2}, {"pca": scores + 3}, scores > 5)
+def shared_documents() -> Dataset:
+    """Three questions ask for each document: one fold holds a question out as new, another as seen."""
+    dataset = small_dataset()
+    ids = list(dataset.qrels["train"])
+    answers = [next(iter(dataset.qrels["train"][ids[n - n % 3]])) for n in range(150)]
+    qrels = {id_: {answer: 1} for id_, answer in zip(ids, answers, strict=True)}
+    return Dataset(dataset.corpus, dataset.queries, {"train": qrels}, "shared")
 
-    whole = joined([{8: measured(0.0)}, {8: measured(10.0)}])[8]
-    np.testing.assert_array_equal(whole.full, [0, 0, 10, 10])
-    np.testing.assert_array_equal(whole.smec, [1, 1, 11, 11])
-    np.testing.assert_array_equal(whole.fallbacks["pca"], [2, 2, 12, 12])
-    np.testing.assert_array_equal(whole.rivals["pca"], [3, 3, 13, 13])
-    np.testing.assert_array_equal(whole.new, [False, False, True, True])
+
+def test_queries_of_all_folds_are_scored_beside_the_baselines_as_if_of_one() -> None:
+    dataset, settings = shared_documents(), config(optimiser={"steps": 2}, schedule="joint", turned=False)
+    folds = draw_folds(dataset, settings)
+    validation = train(dataset, config=settings).manifest.validation
+    assert validation is not None
+    size = validation.sizes[0]
+    assert size.new is not None and size.seen is not None
+    assert size.new.queries == 150 == sum(fold.held_out.new for fold in folds)
+    assert size.seen.queries == sum(fold.held_out.count - fold.held_out.new for fold in folds) > 0
+    full = [fold.held_out.full() for fold in folds]
+    new = np.concatenate([scores[: fold.held_out.new] for fold, scores in zip(folds, full, strict=True)])
+    seen = np.concatenate([scores[fold.held_out.new :] for fold, scores in zip(folds, full, strict=True)])
+    assert size.new.full == pytest.approx(new.mean())
+    assert size.seen.full == pytest.approx(seen.mean())
+    assert size.full == pytest.approx(np.concatenate([new, seen]).mean())

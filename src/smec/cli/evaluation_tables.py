@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from smec.cli.tables import FLOAT_BYTES, print_table
+from smec.cli.tables import FLOAT_BYTES, print_table, score_cell
 
 if TYPE_CHECKING:
     from smec.evaluation.results import Evaluation, GroupScore, Result
@@ -59,12 +59,6 @@ def describe_queries(evaluation: Evaluation) -> list[str]:
 def counted(queries: int) -> str:
     """Return the number with its noun: "1 query", "104 queries"."""
     return "1 query" if queries == 1 else f"{queries} queries"
-
-
-def score_cell(mean: float, interval: tuple[float, float]) -> str:
-    """Return a score with its interval in 18 columns: "0.617 [.540, .690]"."""
-    low, high = (f"{bound:.3f}".removeprefix("0")[:4] for bound in interval)  # the highest one is 1.00
-    return f"{mean:.3f} [{low}, {high}]"
 
 
 def change_cell(value: float, reference: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import typer
@@ -51,6 +53,19 @@ def _narrowest(table: Table) -> int:
     return NAME_WIDTH + sum(longest[1:]) + GAP * len(longest)
 
 
+def print_sentence(text: str) -> None:
+    """Print a line of text; a terminal gets it wrapped between words."""
+    if sys.stdout.isatty():
+        text = fill(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
+    typer.echo(text)
+
+
+def score_cell(mean: float, interval: tuple[float, float]) -> str:
+    """Return a score with its interval in 18 columns: "0.617 [.540, .690]"."""
+    low, high = (f"{bound:.3f}".removeprefix("0")[:4] for bound in interval)  # the highest one is 1.00
+    return f"{mean:.3f} [{low}, {high}]"
+
+
 def print_outcome(compressor: Compressor) -> None:
     """Print the gate's table, and a warning for each size that fell back."""
     validation = compressor.manifest.validation
@@ -63,7 +78,7 @@ def print_outcome(compressor: Compressor) -> None:
     if compressor.manifest.feedback is not None:
         from smec.card import feedback_sentence
 
-        typer.echo(feedback_sentence(compressor.manifest.feedback))
+        print_sentence(feedback_sentence(compressor.manifest.feedback))
     if compressor.manifest.choice is not None:
         print_choice(compressor.manifest.choice)
 
@@ -123,23 +138,19 @@ def _print_table_of(validation: Validation, codec: str) -> None:
     from smec.codecs import code_bytes
 
     for title, sizes in groups(validation):
-        typer.echo(title if codec == "float32" else f"{title}, stored as {codec}")
+        print_sentence(title if codec == "float32" else f"{title}, stored as {codec}")
         rows = [
             [
                 str(size.dim),
                 str(code_bytes(codec, size.dim)),
-                f"{of.full:.4f}",
-                f"{of.smec:.4f} [{of.ci[0]:.3f}, {of.ci[1]:.3f}]",
-                f"{of.pca:.4f}",
-                best_other(of),
+                f"{of.full:.3f}",
+                score_cell(of.smec, of.ci),
+                f"{of.pca:.3f}",
+                best_other(of, digits=3),
                 size.method,
             ]
             for size, of in sizes
         ]
         print_table(["dim", "bytes", "full", "smec [95 % CI]", "pca", "best other", "ships"], [rows])
     for sentence in remarks(validation):
-        typer.echo(sentence)
-
-
-def _with_interval(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"
+        print_sentence(sentence)

@@ -26,7 +26,7 @@ class Scorer:
     Parameters
     ----------
     judged : JudgedQueries
-        q of them.
+        q of them; the same one may come twice, as one that two folds hold out.
     corpus_ids : sequence of n str
         Id of every corpus row.
     measures : sequence of str
@@ -65,7 +65,7 @@ class Scorer:
         """
         order = np.lexsort((self._tie_order[rows], -scores), axis=1)
         rankings = self._corpus_ids[np.take_along_axis(rows, order, axis=1)].tolist()
-        return _per_query(self._measures, dict(zip(self._query_ids, rankings, strict=True)))
+        return _per_query(self._measures, dict(zip(self._query_ids, rankings, strict=True)), self._query_ids)
 
 
 def per_query(qrels: Qrels, run: Run, measures: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -93,7 +93,7 @@ def per_query(qrels: Qrels, run: Run, measures: Sequence[str]) -> dict[str, NDAr
         ir-measures is not installed.
     """
     scorers = [_Measure(name, qrels) for name in measures]
-    return _per_query(scorers, {query: _ranking(run.get(query, {})) for query in qrels})
+    return _per_query(scorers, {query: _ranking(run.get(query, {})) for query in qrels}, list(qrels))
 
 
 class _Measure:
@@ -125,12 +125,12 @@ class _Measure:
 
 
 def _per_query(
-    measures: Sequence[_Measure], rankings: Mapping[str, list[str]]
+    measures: Sequence[_Measure], rankings: Mapping[str, list[str]], queries: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
     values: dict[str, NDArray[np.float64]] = {}
     for measure in measures:
         of_query = measure(rankings)
-        values[measure.name] = np.array([of_query[query] for query in rankings], dtype=np.float64)
+        values[measure.name] = np.array([of_query[query] for query in queries], dtype=np.float64)
     return values
 
 

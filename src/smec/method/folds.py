@@ -22,7 +22,7 @@ from smec.training.held_out import training_folds
 from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
 from smec.training.processes import Processes
 from smec.training.validation import HeldOut
-from smec.vectors import Float32Array
+from smec.vectors import Float32Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,15 @@ class Start:
         }
 
     def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
-        """The stages, from the principal axes, tempered, or from the given coordinates."""
+        """The stages, from the tempered principal axes, or from the identity."""
         plans = plan_stages(config, len(self.axes), self.sizes, len(fold.pool.queries))
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
-            start = np.diag(self._scale(config.tempering))
-            if config.coordinates == "principal":
-                basis = self.axes
-            else:
-                start = self.axes @ start
+            basis, start = self.axes, np.diag(self._scale(config.tempering))
+            if config.coordinates == "rotated":
+                rank = max(plans[0].columns, len(self.axes) // 2)
+                rotation = _rotation(rank, config.seed)
+                basis, start = basis[:, :rank] @ rotation, rotation.T @ start[:rank, :rank]
         tempering = config.distillation.tempering
         teacher = self.axes * self._scale(tempering) if tempering else None
         return Schedule(
@@ -126,6 +126,14 @@ class Start:
         energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
         scale: NDArray[np.float64] = (np.maximum(energy, 1e-9) / energy[0]) ** (-tempering / 2)
         return scale
+
+
+def _rotation(dim: int, seed: int) -> NDArray[np.float64]:
+    """Random orthogonal matrix of shape (dim, dim)."""
+    rotation: NDArray[np.float64] = np.linalg.qr(
+        np.random.default_rng([seed, 8]).standard_normal((dim, dim))
+    )[0]
+    return rotation
 
 
 def _tensor(matrix: NDArray[np.float64]) -> torch.Tensor:
@@ -212,34 +220,32 @@ def measure_folds(
     codec : str or None
         What stores the documents.
     """
-    held_out, places = _all_held_out(dataset, folds, start.execution.processes)
-    full = held_out.full()[places]
+    held_out, rows = _all_held_out(dataset, folds, start.execution.processes)
+    full = held_out.full()[rows]
     new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
     trained = np.concatenate([check.scores for check in checks], axis=1)
     found = {}
     for dim, smec in zip(start.sizes, trained, strict=True):
         rivals = {
-            name: held_out.scores(linear.matrix, codec, linear.bias)[places]
+            name: held_out.scores(linear.matrix, codec, linear.bias)[rows]
             for name, linear in start.baselines[dim].items()
         }
         found[dim] = Measured(full, smec, rivals, rivals, new)
     return found
 
 
-def _all_held_out(
-    dataset: Dataset, folds: Sequence[Fold], processes: Processes
-) -> tuple[HeldOut, NDArray[np.int64]]:
-    """All held-out queries, each once, as a baseline scores the same on every fold, and their places there.
+def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> tuple[HeldOut, IntArray]:
+    """What any fold holds out, each query once, and which of them each fold has, one fold after the other.
 
-    A query may be held out by several folds: for new documents by one, for seen ones by another.
+    A baseline scores the same on each fold.
     """
     parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]
-    if len(folds) == 1:
+    if len(parts) < 2:
         return folds[0].held_out, np.arange(folds[0].held_out.count)
-    everything = reduce(JudgedQueries.joined, parts)
-    _, first, places = np.unique(everything.ids, return_index=True, return_inverse=True)
-    pool = replace(folds[0].pool, held_out=everything.subset(first))
-    return HeldOut(dataset, pool, processes), places.astype(np.int64)
+    together = reduce(JudgedQueries.joined, parts)
+    _, first, rows = np.unique(np.array(together.ids), return_index=True, return_inverse=True)
+    pool = replace(folds[0].pool, held_out=together.subset(first))
+    return HeldOut(dataset, pool, processes), rows
 
 
 def average(checks: Sequence[Check]) -> dict[int, Float32Array]:

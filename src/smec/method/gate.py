@@ -143,13 +143,12 @@ def _without_labels(size: Measured) -> str:
 
 
 def _with_labels(sizes: Mapping[int, Measured], corpus: CorpusKind) -> dict[int, str]:
-    fallbacks = {dim: _fallback(size) for dim, size in sizes.items()}
-    allowed = _better(sizes, fallbacks)
+    allowed = _better(sizes)
     if corpus == "growing":
         new = {dim: size.of(size.new) for dim, size in sizes.items()}
         enough = len(next(iter(new.values())).full) >= FEWEST_TOLD
-        allowed &= _better(new, fallbacks) if enough else set()
-    return {dim: "smec" if dim in allowed else fallbacks[dim] for dim in sizes}
+        allowed &= _better(new) if enough else set()
+    return {dim: "smec" if dim in allowed else _fallback(size) for dim, size in sizes.items()}
 
 
 def _fallback(size: Measured) -> str:
@@ -159,9 +158,9 @@ def _fallback(size: Measured) -> str:
     return max(better, key=lambda name: better[name], default="pca")
 
 
-def _better(sizes: Mapping[int, Measured], fallbacks: Mapping[int, str]) -> set[int]:
-    """Sizes whose map is below no rival in the mean and significantly better than the fallback."""
-    gains = {dim: size.smec - size.fallbacks[fallbacks[dim]] for dim, size in sizes.items()}
+def _better(sizes: Mapping[int, Measured]) -> set[int]:
+    """Sizes whose map is below no baseline in the mean and significantly better than PCA."""
+    gains = {dim: size.smec - size.rivals["pca"] for dim, size in sizes.items()}
     shared = significant(np.mean(list(gains.values()), axis=0), LEVEL)
     return {
         dim

@@ -34,7 +34,7 @@ def cells(plan: Plan) -> Iterator[Cell]:
     for seed in plan.seeds:
         for dataset in datasets_of(plan):
             for method in (*UNSUPERVISED, *SUPERVISED):
-                if method.learned or seed == 0:
+                if (method.learned or seed == 0) and method.name not in plan.left_out:
                     yield Cell(method, dataset, seed)
 
 

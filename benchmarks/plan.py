@@ -26,6 +26,8 @@ class Plan:
         Datasets, or first folds, for experiments that score new documents alone.
     seeds : tuple of int
         Of whatever is learned.
+    left_out : tuple of str
+        Methods of the main table that are not run.
     quick : bool
         The main table alone, on the sample that smec carries.
     """
@@ -34,6 +36,7 @@ class Plan:
     seeds: tuple[int, ...]
     resplit: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     quick: bool = False
 
 
@@ -50,6 +53,15 @@ WHOLE = Plan(
     resplit=tuple(SPLIT_BY),
     new=("medquad-minilm", "xquad-e5", "manuals-ada002", *(f"{name}@0" for name in SPLIT_BY)),
 )
-QUICK = Plan(("medquad",), (0,), quick=True)
+SLOW = (
+    "matryoshka-adaptor",
+    "matryoshka-adaptor-unsupervised",
+    "search-adaptor",
+    "dive",
+    "dive-unsupervised",
+    "adawidth",
+)
+"""Rivals that take minutes each, even on the sample."""
+QUICK = Plan(("medquad",), (0,), left_out=SLOW, quick=True)
 MULTIMODAL = "grocery-multimodal"
 """Made by ``multimodal_data.py``."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smec import TrainConfig
-from smec.config import CANDIDATES, build_config, parsed
+from smec.config import CANDIDATES, build_config, candidate_config, overlay, parsed
 from smec.errors import ConfigError
 
 
@@ -51,6 +51,10 @@ def test_a_config_survives_its_json() -> None:
         ({"memory": {"loss": "l2"}}, "configuration: memory.loss: Input should be"),
         ({"schedule": "joint", "selection": "ads"}, "configuration: as a whole: .*'joint'"),
         ({"supervised": False, "memory": {"loss": "none"}}, "the memory loss is the only one"),
+        ({"candidates": ["distilled", "best"]}, "candidate 'best' is unknown; there are distilled, tempered"),
+        ({"supervised": False, "candidates": ["distilled"]}, "without labels there are none"),
+        ({"layers": "fresh", "schedule": "sequential"}, "candidates train one nested matrix: no 'ads'"),
+        ({"corpus": "shrinking"}, "configuration: corpus: Input should be 'growing' or 'fixed'"),
         ([1], "must be a JSON object"),
     ],
 )
@@ -58,6 +62,38 @@ def test_faults_are_named_in_one_line(tmp_path: Path, document: Any, message: st
     with pytest.raises(ConfigError, match=message) as caught:
         build_config(file=written(tmp_path, document))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("corpus", ["growing", "fixed"])
+def test_a_corpus_is_growing_or_fixed(corpus: str, tmp_path: Path) -> None:
+    assert build_config(file=written(tmp_path, {"corpus": corpus})).corpus == corpus
+    assert build_config(file=written(tmp_path, {"corpus": "fixed"}), corpus=corpus).corpus == corpus
+    assert build_config().corpus == "growing"
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_candidate_replaces_its_own_settings_alone(name: str) -> None:
+    config = build_config(dims=(8, 4), seed=3, codec="int8", distillation={"anchors": 7})
+    candidate = candidate_config(config, name)
+    assert candidate.candidates == ()
+    assert (candidate.dims, candidate.seed, candidate.codec) == ((8, 4), 3, "int8")
+    assert candidate.distillation.anchors == 7
+    document = candidate.model_dump()
+    assert overlay(document, CANDIDATES[name]) == document
+
+
+def test_without_labels_nothing_is_compared() -> None:
+    assert build_config(supervised=False).candidates == build_config("paper").candidates == ()
+
+
+def test_a_configuration_of_before_there_were_candidates_is_read() -> None:
+    old = json.loads(TrainConfig(dims=(8, 4), seed=3).model_dump_json())
+    for name in ("candidates", "corpus"):
+        del old[name]
+    del old["rank"]["weight"], old["distillation"]["tempering"], old["optimiser"]["hard_negatives"]
+    config = parsed(TrainConfig, old, "the compressor's configuration")
+    assert (config.dims, config.seed, config.schedule) == ((8, 4), 3, "distilled")
+    assert (config.candidates, config.corpus) == ((), "growing")
 
 
 def test_unreadable_files_and_unknown_presets_are_refused(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ QUICK = {
 }
 LITTLE = {
     **QUICK,
+    "candidates": [],
     "optimiser": {"steps": 1, "learning_rate": 1e-9},
     "distillation": {"learning_rate": 1e-9, "passes": 0},
     "tempering": 0.0,

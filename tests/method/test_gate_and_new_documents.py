@@ -75,6 +75,13 @@ def test_each_baseline_ships_where_it_is_the_best(best: str) -> None:
     )
 
 
+def test_a_gain_over_pca_ships_where_no_baseline_is_better() -> None:
+    near = {"spectemp": 0.599}  # which may be as good: the gain over it is within the noise
+    assert methods(measured(scattered(0.6, 0.05, 40), scattered(0.6, 0.05, 40), near)) == ["smec"]
+    over = {"spectemp": 0.601}
+    assert methods(measured(scattered(0.6, 0.05, 40), scattered(0.6, 0.05, 40), over)) == ["spectemp"]
+
+
 def test_a_baseline_whose_gain_may_be_luck_does_not_replace_pca() -> None:
     size = measured(scattered(0.3, 0.05, 40), scattered(0.3, 0.05, 40))
     lucky = dict(size.fallbacks) | {"spectemp": np.tile([0.51 - 0.4, 0.51 + 0.4], 40)}

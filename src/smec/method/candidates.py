@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from smec.config import TrainConfig, candidate_config
+from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
 
+TOLERANCE = 0.003
+"""Scores on new documents that differ by less are taken as equal; seen documents then decide."""
+
 States = Callable[[int, int], Checkpoint]
 """(number of the candidate, number of the fold) -> where the state of its training is kept."""
+
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,8 @@ class Trained:
     config : TrainConfig
     step : int or None
         The check that scores best over all folds; None where each fold has one alone.
-    score : float
-        Mean over sizes and the held-out queries that decide.
+    score, seen : float
+        Means over sizes and held-out queries: those that decide, and those that ask for seen documents.
     checks : list of Check
         What every fold had made at that step.
     results : list of FoldResult
@@ -39,6 +46,7 @@ class Trained:
     config: TrainConfig
     step: int | None
     score: float
+    seen: float
     checks: list[Check]
     results: list[FoldResult]
 
@@ -76,10 +84,14 @@ def train_candidates(
             state = states(number, fold.number)
             results.append(train_fold(start, alike, fold, state, place, resume, progress))
         trained = _best_step(name, settings, folds, results)
-        if best is None or trained.score > best.score:
-            best = trained
+        best = trained if best is None else _better(best, trained, config.corpus)
     assert best is not None
     return best
+
+
+def _better(one: Trained, other: Trained, corpus: CorpusKind) -> Trained:
+    chosen = _first({0: (one.score, one.seen), 1: (other.score, other.seen)}, corpus)
+    return (one, other)[chosen]
 
 
 def _best_step(
@@ -87,15 +99,26 @@ def _best_step(
 ) -> Trained:
     """Choose the check: one for all folds, as each fold's own best would partly be luck."""
     steps = [step for step in results[0].checks if all(step in result.checks for result in results)]
-    scores = {step: _score(folds, [result.checks[step] for result in results]) for step in steps}
-    step = max(scores, key=lambda one: scores[one])
+    scores = {step: _scores(folds, [result.checks[step] for result in results]) for step in steps}
+    step = _first(scores, config.corpus)
     checks = [result.checks[step] for result in results]
     stages = [FoldResult({}, result.heads, result.stages) for result in results]
-    return Trained(name, config, step, scores[step], checks, stages)
+    return Trained(name, config, step, *scores[step], checks, stages)
 
 
-def _score(folds: Sequence[Fold], checks: Sequence[Check]) -> float:
-    """Mean over the queries of all folds that decide."""
+def _first(scores: Mapping[Key, tuple[float, float]], corpus: CorpusKind) -> Key:
+    """Key of the best pair of scores, on queries that decide and on seen documents."""
+    best = max(score for score, _ in scores.values())
+    if corpus == "fixed":  # seen documents are in the first score already
+        return max(scores, key=lambda key: scores[key][0])
+    near = {key: seen for key, (score, seen) in scores.items() if score >= best - TOLERANCE}
+    return max(near, key=lambda key: (near[key], scores[key][0]))
+
+
+def _scores(folds: Sequence[Fold], checks: Sequence[Check]) -> tuple[float, float]:
+    """Means over the queries of all folds that decide, and over those that ask for seen documents."""
     pairs = list(zip(folds, checks, strict=True))
     weights = [fold.held_out.deciding for fold, _ in pairs]
-    return float(np.average([fold.held_out.mean(check.scores) for fold, check in pairs], weights=weights))
+    score = np.average([fold.held_out.mean(check.scores) for fold, check in pairs], weights=weights)
+    seen = np.concatenate([check.scores[:, fold.held_out.new :] for fold, check in pairs], axis=1)
+    return float(score), float(seen.mean()) if seen.size else 0.0

@@ -1,6 +1,6 @@
 """The no-harm gate: what every size ships, by what it scored on held-out queries (design section 4).
 
-A size ships the trained map only if that is not below any baseline on queries that ask for new documents,
+A size ships the trained map only if that is not below the baselines on queries that ask for new documents,
 and better over all held-out queries. Otherwise it ships PCA, or the baseline that is better than PCA.
 """
 
@@ -147,8 +147,15 @@ def _with_labels(sizes: Mapping[int, Measured], corpus: CorpusKind) -> dict[int,
     if corpus == "growing":
         new = {dim: size.of(size.new) for dim, size in sizes.items()}
         enough = len(next(iter(new.values())).full) >= FEWEST_TOLD
-        allowed &= _better(new) if enough else set()
+        allowed &= {dim for dim, size in new.items() if enough and _harmless(size)}
     return {dim: "smec" if dim in allowed else _fallback(size) for dim, size in sizes.items()}
+
+
+def _harmless(size: Measured) -> bool:
+    """Whether the map's mean is not below PCA's, and not significantly below another baseline's."""
+    if size.smec.mean() < size.rivals["pca"].mean():
+        return False
+    return not any(significant(rival - size.smec, LEVEL_SHARED) for rival in size.rivals.values())
 
 
 def _fallback(size: Measured) -> str:

@@ -68,11 +68,9 @@ def test_each_baseline_ships_where_it_is_the_best(best: str) -> None:
     level = dict.fromkeys(BASELINES, 0.4) | {"pca": 0.5, best: 0.6}
     size = measured(scattered(0.3, 0.05, 40), scattered(0.3, 0.05, 40), level)
     (found,) = judged(size).sizes
-    assert (found.method, found.ships) == (best, pytest.approx(0.6))
-    assert (found.pca_centred, found.truncate) == (
-        pytest.approx(level["pca-centred"]),
-        pytest.approx(level["truncate"]),
-    )
+    assert found.method == best
+    assert found.ships == pytest.approx(0.6)
+    assert baselines_of(found) == pytest.approx(list(level.values()))
 
 
 def test_a_gain_over_pca_ships_where_no_baseline_is_better() -> None:
@@ -88,12 +86,21 @@ def test_a_baseline_whose_gain_may_be_luck_does_not_replace_pca() -> None:
     assert methods(Measured(size.full, size.smec, lucky, lucky, size.new)) == ["pca"]
 
 
-def test_a_size_must_not_be_below_any_baseline_on_new_documents() -> None:
+def test_a_size_must_not_be_clearly_below_any_baseline_on_new_documents() -> None:
     # Truncation is the best on new documents and useless elsewhere, so that it is no fallback.
     size = measured(scattered(0.55, 0.05, 40), scattered(0.9, 0.05, 40))
     uneven = dict(size.fallbacks) | {"truncate": np.where(size.new, 0.6, 0.1)}
     assert methods(size) == ["smec"]
     assert methods(Measured(size.full, size.smec, uneven, uneven, size.new)) == ["pca"]
+
+
+def test_luck_of_a_baseline_on_new_documents_is_no_harm_but_a_mean_below_pca_is() -> None:
+    # On new documents .56 beside the map's .55: within the noise of 60 queries.
+    size = measured(scattered(0.55, 0.3, 60), scattered(0.9, 0.05, 60))
+    uneven = dict(size.fallbacks) | {"truncate": np.where(size.new, 0.56, 0.1)}
+    assert methods(Measured(size.full, size.smec, uneven, uneven, size.new)) == ["smec"]
+    of_pca = dict(size.fallbacks) | {"pca": np.where(size.new, 0.56, 0.1)}
+    assert methods(Measured(size.full, size.smec, of_pca, of_pca, size.new)) != ["smec"]
 
 
 @pytest.mark.parametrize("new", [0, 2, FEWEST_TOLD - 2])
@@ -118,7 +125,8 @@ def test_groups_have_the_scores_of_their_queries() -> None:
     (size,) = judged(measured(scattered(0.7, 0.05, 40), scattered(0.8, 0.05, 20))).sizes
     assert size.new is not None and size.seen is not None
     assert (size.new.queries, size.seen.queries) == (40, 20)
-    assert (size.new.smec, size.seen.smec) == (pytest.approx(0.7), pytest.approx(0.8))
+    assert size.new.smec == pytest.approx(0.7)
+    assert size.seen.smec == pytest.approx(0.8)
     assert size.smec == pytest.approx((40 * 0.7 + 20 * 0.8) / 60)
     assert size.new.ci[0] < 0.7 < size.new.ci[1]
     assert (size.new.shipped, size.seen.shipped) == (size.new.smec, size.seen.smec)
@@ -126,7 +134,7 @@ def test_groups_have_the_scores_of_their_queries() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2))
-def test_what_ships_is_below_no_baseline_on_new_documents_or_on_all(
+def test_what_ships_is_below_no_baseline_on_all_documents_and_not_below_pca_on_new_ones(
     seed: int, gain_new: float, gain_seen: float
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -140,8 +148,8 @@ def test_what_ships_is_below_no_baseline_on_new_documents_or_on_all(
     for found in judged(size(), size(), size()).sizes:
         if found.method == "smec":
             assert found.new is not None
-            for group in (found, found.new):
-                assert group.smec >= max(baselines_of(group))
+            assert found.smec >= max(baselines_of(found))
+            assert found.new.smec >= found.new.pca
 
 
 def baselines_of(group: object) -> list[float]:

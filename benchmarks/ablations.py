@@ -13,7 +13,7 @@ from benchmarks.markdown import points, signed, table
 from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, NO_GATE, PAPER, Method, smec
 from benchmarks.plan import Plan
 from benchmarks.query_sets import QuerySet, new_sets, runs
-from smec.config import CANDIDATES
+from smec.presets import CANDIDATES
 
 NAME = "ablations"
 

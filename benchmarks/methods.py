@@ -9,9 +9,10 @@ from typing import Any
 from benchmarks.figures import SHIPPED
 from smec import Dataset, extend, train
 from smec.baselines import BASELINES, fit_baseline
-from smec.config import CANDIDATES, Preset, TrainConfig, build_config
+from smec.config import Preset, TrainConfig, build_config
 from smec.encoder import Encoder, default_dims
 from smec.feedback import Feedback
+from smec.presets import CANDIDATES
 from smec.with_feedback import WithFeedback
 
 PROTOCOL = "documents"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from smec import TrainConfig
-from smec.config import CANDIDATES, build_config, candidate_config, overlay, parsed
+from smec.config import build_config, candidate_config, overlay, parsed
 from smec.errors import ConfigError
+from smec.presets import CANDIDATES
 
 
 def written(folder: Path, document: object) -> Path:

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smec.config import CANDIDATES, TrainConfig, build_config
+from smec.config import TrainConfig, build_config
 from smec.data import Dataset, Embeddings
 from smec.demo import demo_dataset
 from smec.method.folds import draw_folds
+from smec.presets import CANDIDATES
 from smec.training.pool import Pool, document_pool
 
 SHORT: dict[str, Any] = {

@@ -62,29 +62,7 @@ class CodecRecord(_Record):
     codec: str
 
 
-class GroupMetrics(_Record):
-    """Scores of one size on a group of held-out queries."""
-
-    queries: int
-    full: float
-    """Score of the full-size vectors."""
-    smec: float
-    ci: tuple[float, float]
-    """95 % interval of ``smec`` over the queries."""
-    pca: float
-    truncate: float
-    pca_centred: float | None = None
-    spectemp: float | None = None
-    shipped: float
-    """Score of what the size ships."""
-
-
-class SizeMetrics(_Record):
-    """What the gate measured for one size on held-out data."""
-
-    dim: int
-    method: str
-    """What the size ships: "smec", or the baseline it fell back to."""
+class _Scores(_Record):
     full: float
     """Score of the full-size vectors."""
     smec: float
@@ -94,6 +72,22 @@ class SizeMetrics(_Record):
     truncate: float
     pca_centred: float | None = None
     spectemp: float | None = None
+
+
+class GroupMetrics(_Scores):
+    """Scores of one size on a group of held-out queries."""
+
+    queries: int
+    shipped: float
+    """Score of what the size ships."""
+
+
+class SizeMetrics(_Scores):
+    """What the gate measured for one size on held-out data."""
+
+    dim: int
+    method: str
+    """What the size ships: "smec", or the baseline it fell back to."""
     shipped: float | None = None
     """Score of what the size ships; None in an older artefact, where it is that of ``method``."""
     metric: Literal["ndcg@10", "overlap@10"] | None = None
@@ -120,9 +114,9 @@ class Validation(_Record):
     """How many held-out queries (or vectors) the scores are means over."""
     sizes: tuple[SizeMetrics, ...]
     corpus: Literal["growing", "fixed"] | None = None
-    """Which queries decided: those with new documents, or all; None without labels and in older artefacts."""
+    """Growing: queries with new documents decided; fixed: all. None without labels and in older artefacts."""
     candidate: str | None = None
-    """Which of the compared trainings was chosen."""
+    """Name of the training that was chosen among those that were compared."""
     step: int | None = None
     """Steps after which it scored best."""
     folds: int = 1

@@ -39,7 +39,7 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _card_metadata(manifest: Manifest) -> list[str]:
-    """What the Hugging Face Hub reads; a base model only where the source can be one of its repositories."""
+    """Metadata for the Hugging Face Hub; with a base model only if the source can be a repository there."""
     source = manifest.source_model or ""
     base = [f"base_model: {source}"] if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) else []
     tags = [f"- {tag}" for tag in ("smec", "embeddings", "dimensionality-reduction", "retrieval")]
@@ -109,7 +109,7 @@ def best_other(of: SizeMetrics | GroupMetrics, digits: int = 4) -> str:
 
 
 def remarks(validation: Validation) -> list[str]:
-    """What the split cost, and what could not be measured; nothing without labels."""
+    """Sentences on the cost of the split and on what could not be measured; none without labels."""
     if validation.metric != "ndcg@10" or validation.corpus is None:
         return []
     first = validation.sizes[0]
@@ -140,7 +140,7 @@ def remarks(validation: Validation) -> list[str]:
 
 
 def feedback_sentence(record: FeedbackRecord) -> str:
-    """What feedback adds, in words."""
+    """Say what feedback adds."""
     if record.seen_before is None or record.seen_after is None:
         return (
             f"Feedback (weight {record.weight:g}) could not be measured: no held-out query asks for "

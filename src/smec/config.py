@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from smec.errors import ConfigError
+from smec.presets import CANDIDATES, PRESETS, UNSUPERVISED
 
 Preset = Literal["default", "paper"]
 CorpusKind = Literal["growing", "fixed"]
@@ -125,8 +126,8 @@ class TrainConfig(_Settings):
     supervised: bool = True
     seed: int = Field(0, ge=0)
     corpus: CorpusKind = "growing"
-    """Which held-out queries decide: those that ask for documents without a fitted judgement, or, for a
-    corpus that is fixed and judged throughout, all of them."""
+    """Growing: held-out queries that ask for documents without a fitted judgement decide. Fixed, for a corpus
+    that is judged throughout: all held-out queries decide."""
     candidates: tuple[str, ...] = ()
     """Names of `CANDIDATES` that are trained and compared on held-out queries; the best one ships. Their
     settings replace those of this configuration. Empty: this configuration alone."""
@@ -185,74 +186,6 @@ class TrainConfig(_Settings):
         if not self.supervised and self.memory.loss == "none":
             raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
         return self
-
-
-GENERAL: dict[str, Any] = {
-    "schedule": "joint",
-    "turned": False,
-    "coordinates": "rotated",
-    "memory": {"loss": "none"},
-    "optimiser": {"steps": 120, "passes": 2.0, "negatives": 512, "hard_negatives": 8},
-    "validation": {"every": 20},
-}
-"""One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
-
-CANDIDATES: dict[str, dict[str, Any]] = {
-    # The originals teach, and the labels add a little: best where the originals are good.
-    "distilled": {"rank": {"weight": 0.3}, "optimiser": {"learning_rate": 6e-3}},
-    # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a
-    # language or a site, drowns what queries ask for.
-    "tempered": {"rank": {"weight": 3.0}, "distillation": {"tempering": 0.6}},
-    # The full size learns from the labels first, and then teaches all sizes: best with thousands of labels.
-    # Not with folds of a growing corpus: with few labels it fits the judged documents.
-    "trained": {
-        "schedule": "distilled",
-        "turned": True,
-        "coordinates": "principal",
-        "optimiser": {"steps": 150, "negatives": 1024, "hard_negatives": 0},
-        "validation": {"every": 25},
-    },
-}
-"""What `default` compares on held-out queries: settings that replace those of its configuration."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {**GENERAL, "candidates": ("distilled", "tempered", "trained")},
-    # Identity start, one residual layer per stage, ADS, graded pairwise rank loss and absolute
-    # similarity differences (Eq. 7 and 8). The paper's optimiser, batch, queue size and k are
-    # not known to us: batch 128 and rate 1e-3 are Matryoshka-Adaptor's, its direct forerunner.
-    "paper": {
-        "schedule": "sequential",
-        "turned": False,
-        "start": "identity",
-        "layers": "fresh",
-        "selection": "ads",
-        "rank": {"loss": "pairwise"},
-        "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10, "anchors": 128},
-        "optimiser": {
-            "steps": 200,
-            "passes": 0.0,
-            "growth": 0.0,
-            "learning_rate": 1e-3,
-            "averaging": 0.0,
-            "batch": 128,
-            "negatives": 0,
-        },
-        "validation": {"every": 40},
-    },
-}
-
-UNSUPERVISED: dict[str, dict[str, Any]] = {
-    # Without labels the neighbours are all there is to learn from: more of them, from a longer queue.
-    "default": {
-        "candidates": (),
-        "coordinates": "principal",
-        "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
-        "optimiser": {"steps": 1000, "negatives": 1024, "hard_negatives": 0},
-        "validation": {"every": 40},
-    },
-    "paper": {},
-}
-"""What a preset changes when it trains without labels."""
 
 
 def build_config(

@@ -1,4 +1,4 @@
-"""What the learned rivals share with smec's own training: folds by document, batches, loop, early stopping.
+"""Parts that the learned rivals share with smec's training: folds by document, batches, loop, early stopping.
 
 Where fewer than 500 train queries are judged, a rival trains once per fold, as smec does, and serves the mean
 of what its trainings compute.

@@ -52,7 +52,7 @@ class Trained:
 
 
 def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
-    """What is trained: the candidates, or the configuration itself where it names none.
+    """Return the candidates to train, or the configuration itself where it names none.
 
     Candidate "trained" is for many labels, which need no folds, or for a corpus that is fixed.
     """

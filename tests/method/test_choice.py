@@ -18,12 +18,11 @@ from smec.card import model_card
 from smec.cli.main import app
 from smec.codecs import code_bytes, fit_codec
 from smec.config import build_config
-from smec.demo import demo_folder
 from smec.errors import ConfigError
 from smec.losses.straight_through import straight_through
 from smec.method.stage_codecs import StageCodecs
 from smec.vectors import normalise
-from training_data import short, small_dataset
+from training_data import short, small_dataset, write_dataset
 
 
 @cache
@@ -143,15 +142,15 @@ def test_an_extended_compressor_keeps_its_codecs() -> None:
 
 
 def test_the_command_line(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data", small_dataset())
     settings = short(dims=(48, 24)).model_dump(
         include={"dims", "candidates", "optimiser", "validation", "memory"}
     )
     (tmp_path / "short.json").write_text(json.dumps(settings))
 
     def run(name: str, *options: str) -> tuple[int, str, str]:
-        with demo_folder() as folder:
-            arguments = ["train", str(folder), "-o", str(tmp_path / name)]
-            found = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "short.json"), *options])
+        arguments = ["train", str(folder), "-o", str(tmp_path / name)]
+        found = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "short.json"), *options])
         return found.exit_code, found.stdout, found.stderr
 
     exit_code, out, _ = run("model", "--budget", "16B")

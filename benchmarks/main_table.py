@@ -168,9 +168,21 @@ dataset whose test queries are all of one kind is above.
 """Kind of test queries -> the head of its part of the page."""
 
 
+def not_run(document: Document) -> list[str]:
+    """A sentence on the methods that no table has, and an empty line; nothing where all were run."""
+    run = {row["method"] for part in document["tables"] for row in part["methods"]}
+    names = [method.name for method in (*SUPERVISED, *UNSUPERVISED) if method.name not in run]
+    if not names:
+        return []
+    return [
+        f"Not run yet by this protocol, and so not in these tables: {', '.join(dict.fromkeys(names))}.",
+        "",
+    ]
+
+
 def section(document: Document) -> list[str]:
     """Lines of the page."""
-    lines: list[str] = []
+    lines = not_run(document)
     for kind, head in SECTIONS.items():
         parts = [part for part in document["tables"] if part["kind"] == kind]
         if parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.main_table import not_run
 from benchmarks.markdown import points, table
 from smec.atomic import replacing
 
@@ -39,7 +40,11 @@ def write_readme(main: Document, equal_bytes: Document | None, readme: Path) -> 
 
 def lines(document: Document) -> list[str]:
     """New documents first, a table per dataset; then memory, the gains on documents judged in training."""
-    found = ["**New documents**: no relevant document of a test query was judged in training", ""]
+    found = [
+        *not_run(document),
+        "**New documents**: no relevant document of a test query was judged in training",
+        "",
+    ]
     found += _tables(document, "new", ROWS)
     remembered = _tables(document, "seen", REMEMBERED)
     if remembered:

@@ -47,7 +47,8 @@ def small_dataset(name: str = "medquad", documents: int = 600) -> Dataset:
 
 def trained(dataset: Dataset, preset: str = "default", **fields: Any) -> Compressor:
     """Ten steps a stage."""
-    short: dict[str, Any] = {"optimiser": {"steps": 10}, "validation": {"every": 5, "folds": 1}, "dims": DIMS}
+    short: dict[str, Any] = {"optimiser": {"steps": 10}, "validation": {"every": 5, "folds": 1}}
+    short |= {"candidates": (), "dims": DIMS}
     return train(dataset, config=build_config(preset, **{**short, **fields}))
 
 

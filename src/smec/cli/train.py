@@ -95,8 +95,8 @@ def train(
     """Train a compressor on the embeddings of a dataset folder or of a database.
 
     Uses the judgements in qrels/train.tsv. Train queries are held out together with the documents that they
-    ask for. A size ships only if it is not below PCA, centred PCA, SpecTemp and truncation on such new
-    documents, and better over all held-out queries; else it ships PCA or a better baseline.
+    ask for. On such new documents a size must not be below PCA, nor significantly below centred PCA, SpecTemp
+    and truncation; over all held-out queries it must be better. Else it ships PCA or a better baseline.
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """

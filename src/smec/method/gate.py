@@ -1,8 +1,8 @@
 """The no-harm gate: what every size ships, by what it scored on held-out queries (design section 4).
 
-A size ships the trained map only if that harms no query group: on new documents it is not below PCA, nor
-significantly below another baseline, and over all held-out queries it is significantly better than PCA. Otherwise
-it ships PCA, or the baseline that is better than PCA.
+A size ships the trained map only if that is, on new documents, not below PCA, nor significantly below another
+baseline, and over all held-out queries significantly better than PCA. Otherwise it ships PCA, or the baseline
+that is better than PCA.
 """
 
 from __future__ import annotations

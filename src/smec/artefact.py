@@ -83,11 +83,11 @@ class GroupMetrics(_Scores):
 
 
 class SizeMetrics(_Scores):
-    """What the gate measured for one size on held-out data."""
+    """Held-out scores of one size, and the gate's decision."""
 
     dim: int
     method: str
-    """What the size ships: "smec", or the baseline it fell back to."""
+    """Method that the size ships: "smec", or the baseline it fell back to."""
     shipped: float | None = None
     """Score of what the size ships; None in an older artefact, where it is that of ``method``."""
     metric: Literal["ndcg@10", "overlap@10"] | None = None

@@ -31,8 +31,8 @@ class RankConfig(_Settings):
 
 
 class DistillationConfig(_Settings):
-    """What the full size teaches the small ones: the trained one (schedule "distilled"), or the originals
-    (schedule "joint").
+    """Distillation of the small sizes from the trained full size (schedule "distilled"), or from the
+    originals (schedule "joint").
     """
 
     weight: float = Field(1.0, ge=0)

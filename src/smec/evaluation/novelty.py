@@ -24,7 +24,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class NewAndSeen:
-    """Which queries ask for new documents, and which for seen ones.
+    """Masks of the queries that ask for new documents, and of those that ask for seen ones.
 
     Parameters
     ----------

@@ -161,7 +161,7 @@ class Evaluation:
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
-        """What could not be measured on new and on seen documents, in sentences without full stops."""
+        """Sentences, without full stops, on what could not be measured on new and on seen documents."""
         if self.not_told_apart is not None:
             return (self.not_told_apart,)
         return tuple(

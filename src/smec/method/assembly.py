@@ -37,8 +37,7 @@ def make_blocks(
     blocks = []
     for members in families.values():
         dim, method = members[0], methods[members[0]]
-        chosen = candidates[dim]
-        linear = chosen.smec if method == "smec" else chosen.fallbacks[method]
+        linear = candidates[dim].shipped(method)
         place = dims.index(dim)
         # A head takes the stored vectors of the stage before: useless where those fell back.
         follows = bool(heads) and method == "smec" and place > 0 and methods[dims[place - 1]] == "smec"

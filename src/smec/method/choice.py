@@ -79,8 +79,7 @@ def choose(
     for fold, check in zip(folds, trained.checks, strict=True):
         of_fold = start.candidates(check.matrices)
         for dim, name in candidates:
-            size = of_fold[dim]
-            linear = size.smec if shipped[dim] == "smec" else size.fallbacks[shipped[dim]]
+            linear = of_fold[dim].shipped(shipped[dim])
             scores[dim, name].append(fold.held_out.scores(linear.matrix, name, linear.bias))
     full = np.concatenate([fold.held_out.full() for fold in folds])
     return _chosen(

@@ -45,10 +45,7 @@ def choose_weight(
     new: dict[float, list[NDArray[np.float64]]] = {weight: [] for weight in (0.0, *WEIGHTS)}
     for fold, check in zip(folds, trained.checks, strict=True):
         candidates = start.candidates(check.matrices)
-        linear = [
-            candidates[dim].smec if method == "smec" else candidates[dim].fallbacks[method]
-            for dim, method in shipped.items()
-        ]
+        linear = [candidates[dim].shipped(method) for dim, method in shipped.items()]
         scores = _weighted_scores(dataset, fold, linear)
         for weight in seen:
             new[weight].append(scores[weight][: fold.held_out.new])

@@ -27,7 +27,7 @@ from smec.vectors import Float32Array
 
 @dataclass(frozen=True)
 class Fold:
-    """What one training fits and what it holds out."""
+    """The queries that one training fits, and those that it holds out."""
 
     number: int
     count: int
@@ -71,7 +71,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
 
 @dataclass(frozen=True)
 class Start:
-    """What the trainings of all folds begin with.
+    """The common beginning of the trainings of all folds.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ def _tensor(matrix: NDArray[np.float64]) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Check:
-    """What a training had made at one of its checks.
+    """The map of a training at one of its checks, and its scores.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class Check:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one training made.
+    """The outcome of one training.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ def measure_folds(
 
 
 def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:
-    """What the folds hold out, one after the other; a baseline scores the same on each of them."""
+    """The held-out queries of all folds, fold by fold; a baseline scores the same on each of them."""
     if len(folds) == 1:
         return folds[0].held_out
     parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]

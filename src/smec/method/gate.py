@@ -56,6 +56,10 @@ class Candidates:
     rivals: Mapping[str, Linear]
     """Baselines that the size has to beat, by the same names."""
 
+    def shipped(self, method: str) -> Linear:
+        """Return what a size ships by this method: "smec", or the name of a fallback."""
+        return self.smec if method == "smec" else self.fallbacks[method]
+
 
 @dataclass(frozen=True)
 class Measured:

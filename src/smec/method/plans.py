@@ -31,7 +31,7 @@ class StagePlan:
     turned: int = 0
     """Leading columns that are turned to the axes of agreement before the stage."""
     teacher: Literal["layer", "originals"] | None = None
-    """What the stage's sizes are distilled from: the layer as it is before the stage, or the originals."""
+    """Teacher of the stage's sizes: the layer as it is before the stage, or the originals."""
 
 
 def originals_teach(config: TrainConfig) -> Literal["originals"] | None:

@@ -65,7 +65,7 @@ def groups_to_show(evaluation: Evaluation) -> tuple[Group, ...]:
 
 
 def documents_asked_for(evaluation: Evaluation, row: int) -> str:
-    """What a query asks for, in words; empty where new and seen documents cannot be told apart."""
+    """Say whether a query asks for new or seen documents; empty where these cannot be told apart."""
     if evaluation.groups is None:
         return ""
     if evaluation.groups.new[row]:

@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.coded_methods import CodedRival, CodedSmec
+from benchmarks.cross_validated import CrossValidated
 from benchmarks.figures import SHIPPED, Figures, load, per_query, save
 from benchmarks.methods import Method
 from benchmarks.parts import fold_of, limited, parted
 from smec import Dataset
+
+Fitted = Method | CodedSmec | CodedRival | CrossValidated
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Cell:
 
     Attributes
     ----------
-    method : Method, CodedSmec or CodedRival
+    method : Method, CodedSmec, CodedRival or CrossValidated
     dataset : str
         Folder that it is fitted to, or a fold of it: "folder@0".
     seed : int
@@ -40,12 +43,12 @@ class Cell:
     labels : int or None
         Train queries that it may see, drawn with the seed; None: all.
     tuning : bool
-        The test split is not touched: a third of the train queries, the same for every seed, stands for it.
+        The test split is not touched: a fifth of the train queries, the same for every seed, stands for it.
     target : str or None
         Folder whose test split is scored, where it is another one.
     """
 
-    method: Method | CodedSmec | CodedRival
+    method: Fitted
     dataset: str
     seed: int = 0
     labels: int | None = None
@@ -102,9 +105,7 @@ class Laboratory:
             self._open[name] = fold_of(whole, int(number)) if number else whole
         return self._open[name]
 
-    def finished(
-        self, method: Method | CodedSmec | CodedRival, dataset: str, seeds: Sequence[int], **rest: Any
-    ) -> list[Figures]:
+    def finished(self, method: Fitted, dataset: str, seeds: Sequence[int], **rest: Any) -> list[Figures]:
         """Figures of the seeds that were run, all of them after `run_all`; ``rest`` as in `Cell`.
 
         What is not learned has one seed, 0.
@@ -112,7 +113,7 @@ class Laboratory:
         return list(self.finished_by_seed(method, dataset, seeds, **rest).values())
 
     def finished_by_seed(
-        self, method: Method | CodedSmec | CodedRival, dataset: str, seeds: Sequence[int], **rest: Any
+        self, method: Fitted, dataset: str, seeds: Sequence[int], **rest: Any
     ) -> dict[int, Figures]:
         """The same by seed; without those whose training has no such variant."""
         found = {}
@@ -154,6 +155,8 @@ class Laboratory:
         return self._kept / f"{cell.key()}.npz"
 
     def _measure(self, cell: Cell) -> Figures:
+        if isinstance(cell.method, CrossValidated):
+            return cell.method.figures(self.dataset(cell.dataset), cell.seed)
         if not isinstance(cell.method, Method):
             return _coded_figures(cell.method, self.dataset(cell.dataset), cell.seed)
         whole = self.dataset(cell.dataset)

@@ -11,6 +11,7 @@ from benchmarks import (
     beyond_memory,
     bulk_memory,
     continuation,
+    cross_validation,
     databases,
     dimension_choice,
     equal_bytes,
@@ -90,6 +91,7 @@ EXPERIMENTS = cast(
         beyond_memory,
         training_memory,
         databases,
+        cross_validation,
         tuning,
     ),
 )

@@ -47,6 +47,8 @@ class Figures:
         Score of each on held-out train queries, where there was one.
     variants : tuple of str
         Encoder that the size in the same place belongs to, of several from one training; empty: there is one.
+    new : tuple of bool
+        Where held-out train queries stand for the test split: whether each asks for new documents.
     """
 
     dims: tuple[int, ...]
@@ -57,6 +59,7 @@ class Figures:
     codecs: tuple[str, ...] = ()
     held_out: tuple[float, ...] = ()
     variants: tuple[str, ...] = ()
+    new: tuple[bool, ...] = ()
 
     def of_variant(self, variant: str) -> Figures | None:
         """The figures of one variant; None if the training has no such variant."""

@@ -91,7 +91,7 @@ class Method:
         """Fit what it ships to a dataset, for D/2 to D/32; the test split is not looked at."""
         if self.preset is None or self.full or self.extended:
             return self.encoders(dataset, seed)[SHIPPED]
-        return train(dataset, config=self._config(seed))
+        return train(dataset, config=self.config(seed))
 
     def encoders(self, dataset: Dataset, seed: int) -> dict[str, Encoder]:
         """The same, and every other variant that the training has."""
@@ -99,7 +99,7 @@ class Method:
             return {
                 SHIPPED: fit_baseline(self.name, dataset, default_dims(dataset.dim), seed, **self.overlay)
             }
-        config = self._config(seed)
+        config = self.config(seed)
         if self.full:
             return {SHIPPED: train(dataset, config=config.model_copy(update={"dims": (dataset.dim,)}))}
         if self.extended:
@@ -108,7 +108,8 @@ class Method:
             return {SHIPPED: extend(shorter, dataset, last)}
         return _variants(dataset, config)
 
-    def _config(self, seed: int) -> TrainConfig:
+    def config(self, seed: int) -> TrainConfig:
+        """Configuration of the training, of a preset of smec."""
         return build_config(self.preset, supervised=self.supervised, seed=seed, **self.overlay)
 
 

@@ -10,8 +10,8 @@ from smec.training.document_folds import DocumentFold, document_folds
 FOLDS = 5
 """Parts of a dataset that is split again: each holds out a fifth of its judged queries."""
 
-TUNING_PARTS = 3
-"""A third of the train queries stands for the test split where rivals are tuned."""
+TUNING_PARTS = 5
+"""A fifth of the train queries stands for the test split where rivals are tuned."""
 
 
 def fold_names(name: str) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def fold_of(dataset: Dataset, number: int) -> Dataset:
 
 
 def parted(dataset: Dataset) -> Dataset:
-    """The dataset with a third of its train queries, split off by document, in place of the test split."""
+    """The dataset with a fifth of its train queries, split off by document, in place of the test split."""
     (fold,) = document_folds(dataset.judged("train"), TUNING_PARTS, seed=777, folds=1)
     return _split(dataset, fold, dataset.name)
 

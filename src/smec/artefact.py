@@ -119,6 +119,8 @@ class Validation(_Record):
     """Name of the training that was chosen among those that were compared."""
     step: int | None = None
     """Steps after which it scored best."""
+    mixture: float = 1.0
+    """Share of the learned change that scored best: below 1 the map lies between its start and that step."""
     folds: int = 1
     unused: int = 0
     """Queries that no fold fitted or held out, in the mean over the folds rounded up, as all their documents

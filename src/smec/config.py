@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -113,6 +113,9 @@ class ValidationConfig(_Settings):
     """Steps between two checks."""
     patience: int = Field(5, ge=1)
     """Checks without improvement that end a stage."""
+    mixtures: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Shares of the learned change that are compared with the whole of it: ``start + share * change`` of the
+    last check. Only where one stage trains all sizes."""
     gate: bool = True
     """Replace a size that is not better than the baselines by the best of them."""
 

@@ -10,7 +10,7 @@ GENERAL: dict[str, Any] = {
     "coordinates": "rotated",
     "memory": {"loss": "none"},
     "optimiser": {"steps": 120, "passes": 2.0, "negatives": 512, "hard_negatives": 8},
-    "validation": {"every": 20},
+    "validation": {"every": 20, "mixtures": (0.25, 0.5, 0.75)},
 }
 """One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
 
@@ -27,7 +27,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
         "turned": True,
         "coordinates": "principal",
         "optimiser": {"steps": 150, "negatives": 1024, "hard_negatives": 0},
-        "validation": {"every": 25},
+        "validation": {"every": 25, "mixtures": ()},
     },
 }
 """Settings that `default` compares on held-out queries; they replace those of its configuration."""
@@ -65,7 +65,7 @@ UNSUPERVISED: dict[str, dict[str, Any]] = {
         "coordinates": "principal",
         "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
         "optimiser": {"steps": 1000, "negatives": 1024, "hard_negatives": 0},
-        "validation": {"every": 40},
+        "validation": {"every": 40, "mixtures": ()},
     },
     "paper": {},
 }

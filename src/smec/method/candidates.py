@@ -34,6 +34,8 @@ class Trained:
     config : TrainConfig
     step : int or None
         The check that scores best over all folds; None where each fold has one alone.
+    mixture : float
+        Share of what was learned until that step; below 1 the map lies between the start and that check's.
     score, seen : float
         Means over sizes and held-out queries: those that decide, and those that ask for seen documents.
     checks : list of Check
@@ -45,6 +47,7 @@ class Trained:
     name: str | None
     config: TrainConfig
     step: int | None
+    mixture: float
     score: float
     seen: float
     checks: list[Check]
@@ -83,7 +86,7 @@ def train_candidates(
             place = number * len(folds) + fold.number, len(configs) * len(folds)
             state = states(number, fold.number)
             results.append(train_fold(start, alike, fold, state, place, resume, progress))
-        trained = _best_step(name, settings, folds, results)
+        trained = _best_check(name, settings, folds, results)
         best = trained if best is None else _better(best, trained, config.corpus)
     assert best is not None
     return best
@@ -94,16 +97,31 @@ def _better(one: Trained, other: Trained, corpus: CorpusKind) -> Trained:
     return (one, other)[chosen]
 
 
-def _best_step(
+def _best_check(
     name: str | None, config: TrainConfig, folds: Sequence[Fold], results: Sequence[FoldResult]
 ) -> Trained:
     """Choose the check: one for all folds, as each fold's own best would partly be luck."""
     steps = [step for step in results[0].checks if all(step in result.checks for result in results)]
-    scores = {step: _scores(folds, [result.checks[step] for result in results]) for step in steps}
-    step = _first(scores, config.corpus)
-    checks = [result.checks[step] for result in results]
+    checks = {(step, 1.0): [result.checks[step] for result in results] for step in steps}
+    if len(steps) > 1:
+        for share in config.validation.mixtures:
+            pairs = zip(folds, results, strict=True)
+            mixed = [_mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
+            checks[steps[-1], share] = mixed
+    scores = {key: _scores(folds, of) for key, of in checks.items()}
+    key = _first(scores, config.corpus)
     stages = [FoldResult({}, result.heads, result.stages) for result in results]
-    return Trained(name, config, step, *scores[step], checks, stages)
+    return Trained(name, config, *key, *scores[key], checks[key], stages)
+
+
+def _mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
+    """A map between the start and one of the checks, which often generalises better than either."""
+    (start, *_), last = result.checks.values(), result.checks[step]
+    matrices = {
+        dim: (1 - share) * start.matrices[dim] + share * matrix for dim, matrix in last.matrices.items()
+    }
+    scores = np.stack([fold.held_out.scores(matrix, codec) for matrix in matrices.values()])
+    return Check(matrices, scores)
 
 
 def _first(scores: Mapping[Key, tuple[float, float]], corpus: CorpusKind) -> Key:

@@ -160,7 +160,7 @@ def _harmless(size: Measured) -> bool:
     """Whether the map's mean is not below PCA's, and not significantly below another baseline's."""
     if size.smec.mean() < size.rivals["pca"].mean():
         return False
-    return not any(significant(rival - size.smec, LEVEL_SHARED) for rival in size.rivals.values())
+    return not any(significant(rival - size.smec, LEVEL) for rival in size.rivals.values())
 
 
 def _fallback(size: Measured) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smec.baselines.pca import principal_axes
 from smec.codecs import check_installed, code_bytes, usual
@@ -121,6 +122,27 @@ def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compre
     return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
 
 
+def cross_validate(
+    dataset: Dataset, config: TrainConfig
+) -> tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.bool_]]:
+    """Score a configuration on the train queries that its folds hold out, each by a map that never saw it.
+
+    Returns
+    -------
+    dims : tuple of int
+        Sizes, descending.
+    scores : ndarray of shape (sizes, held-out queries)
+        nDCG@10 of the map itself, without the gate.
+    new : ndarray of shape (held-out queries,), bool
+        Whether the query asks for documents that are relevant to no fitted query.
+    """
+    run = _prepare(dataset, config, alone("cpu"), resume=False)
+    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    new = [np.arange(fold.held_out.count) < fold.held_out.new for fold in run.folds]
+    scores = np.concatenate([check.scores for check in trained.checks], axis=1)
+    return run.start.sizes, scores, np.concatenate(new)
+
+
 @dataclass(frozen=True)
 class _Run:
     """A training that is ready to start."""
@@ -164,6 +186,7 @@ def _ship(run: _Run, trained: Trained, *, gate: bool) -> Compressor:
         update={
             "candidate": trained.name,
             "step": trained.step,
+            "mixture": trained.mixture,
             "folds": len(run.folds),
             "unused": -(-sum(fold.unused for fold in run.folds) // len(run.folds)),
             "removed": -(-sum(fold.removed for fold in run.folds) // len(run.folds)),

@@ -42,8 +42,15 @@ EVERYWHERE = (
 
 SETTINGS = (
     *EVERYWHERE,
-    _candidate("distilled", "learning rate 0.003", optimiser={"learning_rate": 3e-3}),
-    _candidate("distilled", "learning rate 0.012", optimiser={"learning_rate": 1.2e-2}),
+    _candidate("distilled", "learning rate 0.002", optimiser={"learning_rate": 2e-3}),
+    _candidate("distilled", "learning rate 0.0005", optimiser={"learning_rate": 5e-4}),
+    _candidate(
+        "distilled",
+        "residual in place of a rotation",
+        change="residual",
+        coordinates="rotated",
+        optimiser={"learning_rate": 6e-3},
+    ),
     _candidate("distilled", "labels' weight 0.1", rank={"weight": 0.1}),
     _candidate("distilled", "labels' weight 1", rank={"weight": 1.0}),
     _candidate("tempered", "labels' weight 1", rank={"weight": 1.0}),
@@ -57,7 +64,7 @@ SETTINGS = (
     smec("240 steps", optimiser={"steps": 240}),
     smec("1,024 negatives", optimiser={"negatives": 1024}),
     smec("no hard negatives", optimiser={"hard_negatives": 0}),
-    smec("residual in principal coordinates", coordinates="principal"),
+    _candidate("tempered", "residual in principal coordinates", coordinates="principal"),
     smec("start not tempered", tempering=0.0),
     smec("no averaging of steps", optimiser={"averaging": 0.0}),
     smec("with memory (S-XBM)", memory={"loss": "listwise", "weight": 1.0}),

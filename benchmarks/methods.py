@@ -81,7 +81,7 @@ class Method:
         config = build_config(self.preset, supervised=self.supervised, **self.overlay)
         flags = {name: True for name in ("extended", "full") if getattr(self, name)}
         return {
-            "smec": config.model_dump(mode="json", exclude={"seed"}),
+            "smec": config.model_dump(mode="json", exclude={"seed", "own"}),
             "candidates": {name: CANDIDATES[name] for name in config.candidates},
             "protocol": PROTOCOL,
             **flags,

@@ -27,6 +27,11 @@ RATES: tuple[dict[str, Any], ...] = tuple({"learning_rate": rate} for rate in (1
 OTHERS: tuple[dict[str, Any], ...] = ({"steps": 200}, {"hard_negatives": 8})
 """Few steps, whose learning rate falls early, and near documents: what smec's own training has."""
 
+BASE: dict[str, Any] = {"learning_rate": 1e-3, "hard_negatives": 0}
+BASES: dict[str, dict[str, Any]] = {"mrl": {**BASE, "learning_rate": 3e-3}}
+"""Settings that each line of a grid changes, `BASE` where none are named: not the baseline's own, which are
+what was chosen."""
+
 GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
     "matryoshka-adaptor": (
         {"temperature": 1.0, "start": "identity"},
@@ -43,12 +48,17 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
 """Baseline -> settings that were tried; "mrl-weighted" has those of "mrl"."""
 
 
+def tried(name: str, settings: dict[str, Any]) -> Method:
+    """The baseline with these settings."""
+    return Method(name, overlay={**BASES.get(name, BASE), **settings})
+
+
 def cells(plan: Plan) -> Iterator[Cell]:
     """What has to be run, with the first seed."""
     for dataset in DATASETS:
         for name, grid in GRIDS.items():
             for settings in grid:
-                yield Cell(Method(name, overlay=settings), dataset, plan.seeds[0], tuning=True)
+                yield Cell(tried(name, settings), dataset, plan.seeds[0], tuning=True)
 
 
 def summarise(laboratory: Laboratory, plan: Plan) -> Document:
@@ -57,7 +67,7 @@ def summarise(laboratory: Laboratory, plan: Plan) -> Document:
     for name, grid in GRIDS.items():
         rows = []
         for settings in grid:
-            method = Method(name, overlay=settings)
+            method = tried(name, settings)
             runs = [laboratory.finished(method, data, plan.seeds[:1], tuning=True) for data in DATASETS]
             if all(runs):
                 rows.append(

@@ -83,6 +83,19 @@ def test_a_candidate_replaces_its_own_settings_alone(name: str) -> None:
     assert overlay(document, CANDIDATES[name]) == document
 
 
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_what_a_user_sets_is_kept_by_every_candidate(name: str, tmp_path: Path) -> None:
+    file = written(tmp_path, {"rank": {"weight": 0.7}, "dims": [8, 4], "validation": {"gate": False}})
+    config = build_config(file=file, optimiser={"learning_rate": 5e-4, "batch": 9})
+    assert config.own == {"rank": {"weight": 0.7}, "optimiser": {"learning_rate": 5e-4}}
+    candidate = candidate_config(config, name)
+    assert (candidate.rank.weight, candidate.optimiser.learning_rate) == (0.7, 5e-4)
+    assert (candidate.optimiser.batch, candidate.validation.gate) == (9, False)
+    untouched = overlay(CANDIDATES[name], config.own)
+    assert overlay(candidate.model_dump(), untouched) == candidate.model_dump()
+    assert parsed(TrainConfig, json.loads(config.model_dump_json()), "manifest") == config
+
+
 def test_without_labels_nothing_is_compared() -> None:
     assert build_config(supervised=False).candidates == build_config("paper").candidates == ()
 

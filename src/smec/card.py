@@ -113,11 +113,11 @@ def remarks(validation: Validation) -> list[str]:
     if validation.metric != "ndcg@10" or validation.corpus is None:
         return []
     first = validation.sizes[0]
-    said = []
+    said = [] if validation.candidate is None else [_chosen(validation)]
     if validation.corpus == "fixed":
         said.append(
-            "The corpus was declared fixed: all held-out queries decided. For documents that nobody has "
-            "judged, expect the figures of new documents."
+            "The corpus was declared fixed: queries held out one by one decided. For documents that nobody "
+            "has judged, expect the figures of new documents, from one more training that held them out."
         )
     if first.new is None:
         said.append(
@@ -137,6 +137,11 @@ def remarks(validation: Validation) -> list[str]:
             f"{validation.removed} judgements (mean of {validation.folds} folds)."
         )
     return said
+
+
+def _chosen(validation: Validation) -> str:
+    share = "" if validation.mixture == 1 else f", {validation.mixture:.0%} of the way from the start to it"
+    return f"Held-out queries chose candidate {validation.candidate!r}, step {validation.step}{share}."
 
 
 def feedback_sentence(record: FeedbackRecord) -> str:

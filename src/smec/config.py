@@ -133,7 +133,10 @@ class TrainConfig(_Settings):
     that is judged throughout: all held-out queries decide."""
     candidates: tuple[str, ...] = ()
     """Names of `CANDIDATES` that are trained and compared on held-out queries; the best one ships. Their
-    settings replace those of this configuration. Empty: this configuration alone."""
+    settings replace those of this configuration, but for ``own``. Empty: this configuration alone."""
+    own: dict[str, Any] = Field(default_factory=dict)
+    """Settings that were given beside the preset and that a candidate would replace: all candidates keep
+    them. Filled in by `build_config`."""
     start: Literal["pca", "identity"] = "pca"
     """Where the first stage starts: principal axes of the corpus, or the given coordinates."""
     tempering: float = Field(0.3, ge=0, le=1)
@@ -143,6 +146,9 @@ class TrainConfig(_Settings):
     """Coordinates of the trained residual: the principal axes, or the leading half of them (as many as the
     largest size at least) in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
     over which a strong axis is spread, such an axis is weakened sooner."""
+    change: Literal["residual", "rotation"] = "residual"
+    """What a stage learns: a matrix that is added to its start, or a rotation of the principal axes, which
+    strengthens no axis and learns fewer documents by heart."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"
@@ -174,6 +180,8 @@ class TrainConfig(_Settings):
                 f"schedule {self.schedule!r} trains prefixes of one nested matrix: "
                 "no 'ads', no 'fresh' layers"
             )
+        if self.change == "rotation" and (self.start == "identity" or self.coordinates == "rotated"):
+            raise ValueError("a rotation is learned from start 'pca', in coordinates 'principal'")
         if unknown := [name for name in self.candidates if name not in CANDIDATES]:
             raise ValueError(f"candidate {unknown[0]!r} is unknown; there are {', '.join(CANDIDATES)}")
         if self.candidates and not self.supervised:
@@ -219,12 +227,28 @@ def build_config(
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = overlay(merged, layer)
-    return parsed(TrainConfig, merged, "configuration")
+    config = parsed(TrainConfig, merged, "configuration")
+    replaced: dict[str, Any] = {}
+    for name in config.candidates:
+        replaced = overlay(replaced, CANDIDATES[name])
+    own = _common(overlay(document, given), replaced)
+    return config.model_copy(update={"own": own}) if own else config
+
+
+def _common(given: Mapping[str, Any], replaced: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``given`` that ``replaced`` has too, of objects in both likewise."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in replaced:
+            of = _common(value, replaced[name]) if isinstance(value, dict) else value
+            if of != {}:
+                found[name] = of
+    return found
 
 
 def candidate_config(config: TrainConfig, name: str) -> TrainConfig:
-    """The configuration of one of `CANDIDATES`: its settings in place of those of ``config``."""
-    document = overlay(config.model_dump(), CANDIDATES[name])
+    """The configuration of one of `CANDIDATES`: its settings, in place of those of ``config`` but its own."""
+    document = overlay(overlay(config.model_dump(), CANDIDATES[name]), config.own)
     return parsed(TrainConfig, {**document, "candidates": ()}, f"candidate {name}")
 
 

@@ -15,8 +15,13 @@ GENERAL: dict[str, Any] = {
 """One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
 
 CANDIDATES: dict[str, dict[str, Any]] = {
-    # The originals teach, and the labels add a little: best where the originals are good.
-    "distilled": {"rank": {"weight": 0.3}, "optimiser": {"learning_rate": 6e-3}},
+    # The originals teach a rotation, and the labels add a little: best where the originals are good.
+    "distilled": {
+        "change": "rotation",
+        "coordinates": "principal",
+        "rank": {"weight": 0.3},
+        "optimiser": {"learning_rate": 1e-3},
+    },
     # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a
     # language or a site, drowns what queries ask for.
     "tempered": {"rank": {"weight": 3.0}, "distillation": {"tempering": 0.6}},

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smec.baselines import fit_baseline
+from smec.baselines.adawidth import REFLECTIONS, fit_adawidth
 from smec.baselines.adawidth import SETTINGS as ADAWIDTH
-from smec.baselines.adawidth import fit_adawidth, rotate, start_reflections
 from smec.baselines.dive import SETTINGS as DIVE
 from smec.baselines.dive import fit_dive, fit_unsupervised_dive
 from smec.baselines.learning import LearningSettings
 from smec.data import Dataset
 from smec.encoder import Encoder
+from smec.training.reflections import rotate, start_reflections
 from smec.vectors import Float32Array, normalise
 
 D = 16
@@ -58,7 +59,7 @@ def dive(dims: tuple[int, ...] = DIMS, seed: int = 0, steps: int = 150) -> Encod
 
 
 def small(defaults: LearningSettings, steps: int) -> LearningSettings:
-    return replace(defaults, steps=steps, batch=64, negatives=64)
+    return replace(defaults, steps=steps, batch=64, negatives=64, learning_rate=1e-3)
 
 
 def mean_reciprocal_rank(encoder: Encoder, dim: int) -> float:
@@ -117,5 +118,5 @@ def test_any_reflections_make_an_orthogonal_matrix_their_product(
 
 @pytest.mark.parametrize("dim", [4, 16, 768])
 def test_the_reflections_start_as_the_identity(dim: int) -> None:
-    rotation = rotate(start_reflections(dim, seed=5), torch.eye(dim))
+    rotation = rotate(start_reflections(REFLECTIONS, dim, seed=5), torch.eye(dim))
     np.testing.assert_allclose(rotation.numpy(), np.eye(dim), rtol=0, atol=1e-5)

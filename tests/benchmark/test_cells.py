@@ -125,7 +125,7 @@ def test_tuning_and_scarcity_take_their_queries_from_the_train_split() -> None:
     part = parted(dataset)
     assert set(part.qrels["train"]) | set(part.qrels["test"]) == set(dataset.judged("train").ids)
     assert not set(part.qrels["train"]) & set(part.qrels["test"])
-    assert len(part.qrels["test"]) == 400
+    assert len(part.qrels["test"]) == 240
     few = limited(dataset, 10, seed=3).qrels
     assert set(few) == {"train"} and len(few["train"]) == 10
     assert all(train[query] == judged for query, judged in few["train"].items())

@@ -104,7 +104,7 @@ def test_tuning_splits_the_train_queries_by_document(folder: Path) -> None:
     part = parted(dataset)
     fitted, held_out = part.judged("train"), part.judged("test")
     assert {*fitted.ids, *held_out.ids} == set(TRAIN)
-    assert len(held_out) == pytest.approx(len(TRAIN) / 3, abs=1)
+    assert len(held_out) == pytest.approx(len(TRAIN) / 5, abs=1)
     assert not {d for of in fitted.qrels.values() for d in of} & {
         d for of in held_out.qrels.values() for d in of
     }

@@ -21,15 +21,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from smec.baselines.learning import LearningSettings, Lesson, Parameters, lessons, prefixes
 from smec.data import Dataset
 from smec.encoder import Projection
 from smec.losses.contrastive import info_nce
 from smec.training.batches import Batch
+from smec.training.reflections import rotate, start_reflections
 
-SETTINGS = LearningSettings(learning_rate=1e-3, temperature=0.05, start="pca")
+SETTINGS = LearningSettings(learning_rate=3e-4, temperature=0.05, start="pca")
 """Of these its paper gives none that we could read."""
 
 REFLECTIONS = 64
@@ -85,24 +85,5 @@ def _train(lesson: Lesson) -> Tensor:
     def forward(parameters: Parameters, originals: Tensor) -> Tensor:
         return rotate(parameters["v"], originals @ lesson.basis)
 
-    learned = lesson.learn({"v": start_reflections(lesson.dim, lesson.seed)}, forward, loss)
+    learned = lesson.learn({"v": start_reflections(REFLECTIONS, lesson.dim, lesson.seed)}, forward, loss)
     return rotate(learned["v"].double(), lesson.basis.double())
-
-
-def start_reflections(dim: int, seed: int) -> Tensor:
-    """Draw unit v_f as the rows of (F, dim), pairwise equal, so that their product is the identity."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = functional.normalize(torch.randn(REFLECTIONS // 2, dim, generator=generator))
-    return drawn.repeat_interleave(2, dim=0)
-
-
-def rotate(reflections: Tensor, rows: Tensor) -> Tensor:
-    """``rows`` (n, D) times H_1 H_2 ... H_F, for ``reflections`` (F, D) of any length but zero.
-
-    The product is formed as ``I - Vᵀ T V`` (compact WY form), where V has the unit v_f for rows.
-    """
-    v = functional.normalize(reflections)
-    # T is the inverse of this triangle.
-    triangle = (v @ v.T).triu(1) + 0.5 * torch.eye(len(v), dtype=v.dtype)
-    coefficients: Tensor = torch.linalg.solve_triangular(triangle, v, upper=True)
-    return rows - (rows @ v.T) @ coefficients

@@ -31,7 +31,9 @@ from smec.encoder import Projection, ProjectionPerSize
 from smec.losses.contrastive import info_nce
 from smec.training.batches import Batch
 
-SETTINGS = LearningSettings(learning_rate=1e-3, temperature=0.05, start="pca", batch=64, steps=1000)
+SETTINGS = LearningSettings(
+    learning_rate=1e-3, temperature=0.05, start="pca", batch=64, steps=1000, hard_negatives=8
+)
 """Steps are those of each map. Of these the source gives none."""
 
 

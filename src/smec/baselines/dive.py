@@ -40,7 +40,7 @@ from smec.losses.nt_xent import nt_xent
 from smec.losses.triplet import hinge_triplet, random_negatives, semi_hard_negatives
 from smec.training.batches import Batch
 
-SETTINGS = LearningSettings(learning_rate=1e-3, temperature=0.07, start="pca", batch=128)
+SETTINGS = LearningSettings(learning_rate=1e-4, temperature=0.07, start="pca", batch=128)
 """The temperature is NT-Xent's."""
 
 MARGIN = 0.3

@@ -26,7 +26,7 @@ from smec.losses.contrastive import info_nce
 from smec.training.batches import Batch
 from smec.vectors import Float32Array
 
-SETTINGS = LearningSettings(learning_rate=3e-3, temperature=0.05, start="pca", batch=64)
+SETTINGS = LearningSettings(learning_rate=3e-3, temperature=0.05, start="pca", batch=64, hard_negatives=8)
 """Of these the paper gives none for frozen embeddings."""
 
 

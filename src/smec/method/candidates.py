@@ -106,15 +106,15 @@ def _best_check(
     if len(steps) > 1:
         for share in config.validation.mixtures:
             pairs = zip(folds, results, strict=True)
-            mixed = [_mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
-            checks[steps[-1], share] = mixed
+            between = [mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
+            checks[steps[-1], share] = between
     scores = {key: _scores(folds, of) for key, of in checks.items()}
     key = _first(scores, config.corpus)
     stages = [FoldResult({}, result.heads, result.stages) for result in results]
     return Trained(name, config, *key, *scores[key], checks[key], stages)
 
 
-def _mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
+def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
     """A map between the start and one of the checks, which often generalises better than either."""
     (start, *_), last = result.checks.values(), result.checks[step]
     matrices = {

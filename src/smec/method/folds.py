@@ -104,6 +104,8 @@ class Start:
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
             basis, start = self.axes, np.diag(self._scale(config.tempering))
+            if config.change == "rotation":  # of the axes as they are scaled
+                basis, start = basis @ start, np.eye(len(self.axes))
             if config.coordinates == "rotated":
                 rank = max(plans[0].columns, len(self.axes) // 2)
                 rotation = _rotation(rank, config.seed)

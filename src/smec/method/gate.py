@@ -105,7 +105,12 @@ def _scores(linear: Linear, held_out: HeldOut, codec: str | None) -> Scores:
 
 
 def judge(
-    sizes: Mapping[int, Measured], metric: str, *, enabled: bool = True, corpus: CorpusKind = "growing"
+    sizes: Mapping[int, Measured],
+    metric: str,
+    *,
+    enabled: bool = True,
+    corpus: CorpusKind = "growing",
+    unjudged: Mapping[int, Measured] | None = None,
 ) -> Validation:
     """Decide what every size ships.
 
@@ -119,6 +124,8 @@ def judge(
         Without the gate every size ships "smec"; the figures are the same.
     corpus : {"growing", "fixed"}
         Whether new documents decide, or all held-out queries.
+    unjudged : mapping, optional
+        With a fixed corpus: dim -> what was measured on new documents. It is told and decides nothing.
     """
     if metric == "overlap@10":
         methods = {dim: _without_labels(size) for dim, size in sizes.items()}
@@ -132,7 +139,10 @@ def judge(
             "metric": metric,
             "queries": len(first.full),
             "corpus": corpus if metric == "ndcg@10" else None,
-            "sizes": tuple(_described(dim, methods[dim], size, metric) for dim, size in sizes.items()),
+            "sizes": tuple(
+                _described(dim, methods[dim], size, metric, None if unjudged is None else unjudged[dim])
+                for dim, size in sizes.items()
+            ),
         }
     )
 
@@ -182,12 +192,16 @@ def _better(sizes: Mapping[int, Measured]) -> set[int]:
     }
 
 
-def _described(dim: int, method: str, size: Measured, metric: str) -> SizeMetrics:
+def _described(
+    dim: int, method: str, size: Measured, metric: str, unjudged: Measured | None = None
+) -> SizeMetrics:
     groups = {}
     if metric == "ndcg@10":
         for name, queries in (("new", size.new), ("seen", ~size.new)):
             if queries.any():
                 groups[name] = _figures(size.of(queries), method)
+    if unjudged is not None:
+        groups["new"] = _figures(unjudged, method)
     return SizeMetrics.model_validate({"dim": dim, "method": method, **_figures(size, method), **groups})
 
 

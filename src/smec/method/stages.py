@@ -21,7 +21,11 @@ from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
 from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import Pool
+from smec.training.reflections import rotate, start_reflections
 from smec.vectors import IntArray
+
+REFLECTIONS = 256
+"""Most factors of a learned rotation, even: more of them gained nothing."""
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
@@ -40,7 +44,7 @@ class Stage:
         The same rows as the stage takes them: in the start's basis (nested), or as the frozen
         stage before left them (fresh).
     layer : Tensor of shape (w, >= columns)
-        Where the stage starts; its parameters are a residual on the leading columns.
+        Where the stage starts; its parameters change the leading columns.
     teacher : (Tensor of shape (q, v), Tensor of shape (n, v)), optional
         Unit rows that the sizes are distilled from, queries and documents.
     execution : Execution
@@ -80,8 +84,13 @@ class Stage:
         self._teaching = teacher
 
     def parameters(self) -> dict[str, Tensor]:
-        """Zero residual, and with ADS zero logits: the stage starts as its start, prefix kept."""
-        parameters = {"residual": torch.zeros(len(self._layer), self.plan.columns, device=self._device)}
+        """Zero residual or no rotation, and with ADS zero logits: the stage starts as its start."""
+        width = len(self._layer)
+        if self._config.change == "rotation":
+            count = min(REFLECTIONS, width + width % 2)
+            drawn = start_reflections(count, width, self._config.seed).to(self._device)
+            return {"reflections": drawn}
+        parameters = {"residual": torch.zeros(width, self.plan.columns, device=self._device)}
         if self.plan.select:
             parameters["logits"] = torch.zeros(self.plan.columns, device=self._device)
         return parameters
@@ -96,16 +105,23 @@ class Stage:
     def matrix(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The layer with trained columns, selected dimensions in front (w, columns of the layer)."""
         columns = self.plan.columns
-        trained = self._layer[:, :columns] + parameters["residual"].detach()
+        trained = self._trained(parameters).detach()
         if self.plan.select:
             trained = trained[:, column_order(parameters["logits"], self.plan.sizes[-1])]
         return torch.cat([trained, self._layer[:, columns:]], dim=1)
+
+    def _trained(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The trained columns: the start's with the residual, or with the axes rotated before it."""
+        start = self._layer[:, : self.plan.columns]
+        if "residual" in parameters:
+            return start + parameters["residual"]
+        return rotate(parameters["reflections"], start.T).T
 
     def loss(self, parameters: Mapping[str, Tensor], step: int) -> Tensor:
         """L_rank + weights * (L_distil + L_memory), summed over the sizes; L_memory alone without labels."""
         batch = self._batches.draw(step)
         self.memory.push(batch.documents)
-        matrix = self._layer[:, : self.plan.columns] + parameters["residual"]
+        matrix = self._trained(parameters)
         self._codecs.calibrate(matrix, step)
         project = _Projection(matrix, self.plan.sizes, self._mask(parameters, step))
         weight = self._memory_weight()

@@ -22,8 +22,9 @@ from smec.method.candidates import Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
 from smec.method.folds import Fold, Start, average, draw_folds, measure_folds
-from smec.method.gate import judge
+from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
+from smec.method.unjudged import measure_new_documents
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
 
@@ -109,7 +110,11 @@ def train(
     if not resume:
         states.discard()  # those of an earlier training, which a later --resume would meet
     trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
-    compressor = _ship(run, trained, gate=run.config.validation.gate)
+    unjudged = None
+    if run.config.supervised and run.config.corpus == "fixed":
+        state = states(len(run.config.candidates) or 1, 0)
+        unjudged = measure_new_documents(dataset, run.start, trained, state, resume=resume, progress=progress)
+    compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged)
     if not keep_checkpoint:
         states.discard()
     return compressor
@@ -177,11 +182,14 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     return _Run(dataset, config, data, start, draw_folds(dataset, config, execution), stored)
 
 
-def _ship(run: _Run, trained: Trained, *, gate: bool) -> Compressor:
+def _ship(
+    run: _Run, trained: Trained, *, gate: bool, unjudged: dict[int, Measured] | None = None
+) -> Compressor:
     """Decide what every size ships, and make the compressor."""
     config, start = run.config, run.start
     measured = measure_folds(run.dataset, start, run.folds, trained.checks, config.codec)
-    judged = judge(measured, run.folds[0].held_out.metric, enabled=gate, corpus=config.corpus)
+    metric = run.folds[0].held_out.metric
+    judged = judge(measured, metric, enabled=gate, corpus=config.corpus, unjudged=unjudged)
     validation = judged.model_copy(
         update={
             "candidate": trained.name,
@@ -214,7 +222,8 @@ class _States:
     def __init__(self, path: str | Path | None, run: _Run) -> None:
         self._path = None if path is None else Path(path)
         self._run = run
-        self._candidates = max(1, len(run.config.candidates))
+        # A fixed corpus has one training more, for new documents.
+        self._candidates = max(1, len(run.config.candidates)) + (run.config.corpus == "fixed")
 
     def __call__(self, candidate: int, fold: int) -> Checkpoint:
         """Return the state of one training."""

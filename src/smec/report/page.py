@@ -12,6 +12,7 @@ from typing import Any
 
 from smec import __version__
 from smec.atomic import check_free, replacing
+from smec.card import best_other, groups, remarks
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data import Dataset
@@ -242,6 +243,7 @@ def _render(jinja2: ModuleType, contents: Mapping[str, Any]) -> str:
     )
     markup = import_module("markupsafe").Markup
     environment.filters |= {"score": lambda value: f"{value:.3f}", "drawn": lambda chart: markup(chart.svg())}
+    environment.globals |= {"gate_groups": groups, "gate_remarks": remarks, "best_other": best_other}
     folder = Path(__file__).parent
     style, script = (markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

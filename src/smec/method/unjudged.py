@@ -1,0 +1,54 @@
+"""What a training for a fixed corpus does to documents that nobody has judged."""
+
+from __future__ import annotations
+
+from smec.data import Dataset
+from smec.method.candidates import Trained, mixed
+from smec.method.folds import Start, draw_folds, measure_folds, train_fold
+from smec.method.gate import Measured
+from smec.method.schedule import OnProgress
+from smec.training.checkpoint import Checkpoint
+
+
+def measure_new_documents(
+    dataset: Dataset,
+    start: Start,
+    trained: Trained,
+    state: Checkpoint,
+    *,
+    resume: bool = False,
+    progress: OnProgress | None = None,
+) -> dict[int, Measured] | None:
+    """Train once more with the chosen settings, on a part by document, and score its new documents.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    start : Start
+    trained : Trained
+        The training that was chosen, on folds by query.
+    state : Checkpoint
+        State of this training.
+    resume : bool
+    progress : callable, optional
+
+    Returns
+    -------
+    dict of int to Measured, or None
+        Size -> scores on held-out queries that ask for new documents; None where all queries share documents,
+        so that there are none.
+    """
+    checks = trained.config.validation.model_copy(update={"folds": 1})
+    config = trained.config.model_copy(update={"corpus": "growing", "validation": checks})
+    (fold,) = draw_folds(dataset, config, start.execution)
+    if not fold.held_out.new:
+        return None
+    result = train_fold(start, config, fold, state, (0, 1), resume, progress)
+    step = trained.step
+    if step is not None:  # this training may have stopped before
+        step = max(of for of in result.checks if of is not None and of <= step)
+    check = result.checks[step]
+    if trained.mixture < 1:
+        check = mixed(fold, result, step, trained.mixture, config.codec)
+    measured = measure_folds(dataset, start, [fold], [check], config.codec)
+    return {dim: size.of(size.new) for dim, size in measured.items()}

@@ -14,6 +14,8 @@ from smec import Compressor, Dataset, train
 from smec.artefact import Validation
 from smec.baselines import fit_baseline
 from smec.card import model_card, remarks
+from smec.encoder import Projection
+from smec.method.candidates import TOLERANCE
 from smec.training.loop import Progress
 from synthetic_data import SIZES, around_a_mean, in_a_chain, learnable, memorable, of_one_document, quick
 
@@ -60,14 +62,14 @@ def test_what_can_only_be_remembered_ships_a_baseline() -> None:
 
 
 def test_what_can_be_remembered_ships_for_a_fixed_corpus_and_says_what_it_does_to_new_documents() -> None:
-    compressor = train(memorable(), config=quick(corpus="fixed", candidates=("trained",)))
+    compressor = train(memorable(), config=quick(corpus="fixed", candidates=("trained",), optimiser=LONG))
     validation = validation_of(compressor)
     assert compressor.fallbacks == {}
     assert validation.candidate == "trained"  # with folds it is for such a corpus only
     for size in validation.sizes:
-        assert size.seen is not None and size.seen.smec > size.seen.pca + 0.1
+        assert size.seen is not None and size.seen.smec > size.seen.pca + 0.2
         # Its figures of new documents are those of a training that never saw them: memory is of no use there.
-        assert size.new is not None and size.new.smec < size.seen.smec - 0.1
+        assert size.new is not None and size.new.smec < size.seen.smec - 0.2
     assert any("The corpus was declared fixed" in sentence for sentence in remarks(validation))
 
 
@@ -179,7 +181,7 @@ def test_a_training_goes_on_in_the_second_fold_of_the_second_candidate(
 
 def test_a_map_between_the_start_and_the_last_check_can_be_what_ships() -> None:
     settings: dict[str, Any] = {
-        "candidates": ("distilled",),
+        "candidates": ("tempered",),
         "optimiser": {"steps": 20, "learning_rate": 1e-3},
     }
     between = train(in_a_chain(), config=quick(validation={"mixtures": (0.25,)}, **settings))
@@ -187,6 +189,17 @@ def test_a_map_between_the_start_and_the_last_check_can_be_what_ships() -> None:
     validation = validation_of(between)
     assert (validation.mixture, whole.mixture) == (0.25, 1.0)
     of_new = [np.mean([size.new.smec for size in one.sizes if size.new]) for one in (validation, whole)]
-    assert of_new[0] > of_new[1]
-    said = "Held-out queries chose candidate 'distilled', step 20, 25% of the way from the start to it."
+    assert of_new[0] > of_new[1] - TOLERANCE
+    said = "Held-out queries chose candidate 'tempered', step 20, 25% of the way from the start to it."
     assert said in remarks(validation) and said in model_card(between.manifest)
+
+
+def test_a_rotation_changes_no_angle_but_which_axes_come_first() -> None:
+    config = quick(candidates=("distilled",), tempering=0.0, validation={"folds": 1, "gate": False})
+    compressor = train(learnable(), config=config)
+    matrix = compressor.block(SIZES[0]).matrix
+    np.testing.assert_allclose(matrix.T @ matrix, np.eye(SIZES[0]), atol=1e-5)
+    pca = fit_baseline("pca", learnable(), SIZES)
+    assert isinstance(pca, Projection)
+    overlap = np.linalg.svd(matrix.T @ pca.matrix[:, : SIZES[0]])[1]  # all 1 for the same space
+    assert overlap.min() < 0.95

@@ -34,14 +34,12 @@ def _candidate(name: str, label: str = "", **changes: Any) -> Method:
     return smec(title, candidates=(), **overlay(CANDIDATES[name], changes))
 
 
-EVERYWHERE = (
-    DEFAULT,
-    _candidate("distilled"),
-    _candidate("tempered"),
-)
+EVERYWHERE = (DEFAULT,)
 
 SETTINGS = (
     *EVERYWHERE,
+    _candidate("distilled"),
+    _candidate("tempered"),
     _candidate("distilled", "learning rate 0.002", optimiser={"learning_rate": 2e-3}),
     _candidate("distilled", "learning rate 0.0005", optimiser={"learning_rate": 5e-4}),
     _candidate(

@@ -81,9 +81,13 @@ def groups(
 ) -> list[tuple[str, list[tuple[SizeMetrics, SizeMetrics | GroupMetrics]]]]:
     """Tables of what the gate measured: a title, and for each size the figures of a group of queries.
 
-    New documents come first; without labels, and in older artefacts, there is one group.
+    New documents come first; with a fixed corpus all queries do, as they decide. Without labels, and in
+    older artefacts, there is one group.
     """
     tables: list[tuple[str, list[tuple[SizeMetrics, SizeMetrics | GroupMetrics]]]] = []
+    if validation.corpus == "fixed":
+        title = f"{validation.metric} on the {validation.queries} held-out train queries that decided"
+        tables.append((title, [(size, size) for size in validation.sizes]))
     new = [(size, size.new) for size in validation.sizes if size.new is not None]
     seen = [(size, size.seen) for size in validation.sizes if size.seen is not None]
     if new:
@@ -114,7 +118,7 @@ def remarks(validation: Validation) -> list[str]:
         return []
     first = validation.sizes[0]
     said = [] if validation.candidate is None else [_chosen(validation)]
-    if validation.corpus == "fixed":
+    if validation.corpus == "fixed" and first.new is not None:
         said.append(
             "The corpus was declared fixed: queries held out one by one decided. For documents that nobody "
             "has judged, expect the figures of new documents, from one more training that held them out."
@@ -123,9 +127,9 @@ def remarks(validation: Validation) -> list[str]:
         said.append(
             "Not measured: new documents. Every held-out query asks for documents judged in training."
         )
-    elif first.new.queries < FEWEST_TOLD and validation.corpus == "growing":
+    elif first.new.queries < FEWEST_TOLD:
         said.append(
-            f"{first.new.queries} held-out queries are too few to tell a gain on new documents from luck."
+            f"Held-out queries for new documents are too few to tell a gain from luck: {first.new.queries}."
         )
     if first.seen is None:
         said.append(
@@ -146,16 +150,33 @@ def _chosen(validation: Validation) -> str:
 
 def feedback_sentence(record: FeedbackRecord) -> str:
     """Say what feedback adds."""
-    if record.seen_before is None or record.seen_after is None:
-        return (
-            f"Feedback (weight {record.weight:g}) could not be measured: no held-out query asks for "
-            "documents judged in training."
+    told = []
+    if record.seen_before is not None and record.seen_after is not None:
+        told.append(
+            f"Feedback (weight {record.weight:g}, chosen on held-out queries) would take queries for "
+            f"documents that it moves from {record.seen_before:.4f} to {record.seen_after:.4f} "
+            f"({record.queries_seen} queries, mean of the sizes)."
         )
-    told = (
-        f"Feedback (weight {record.weight:g}) would take documents judged in training from "
-        f"{record.seen_before:.4f} to {record.seen_after:.4f}"
-    )
-    if record.new_before is None or record.new_after is None:
-        return f"{told} (mean of the sizes)."
-    new = f"from {record.new_before:.4f} to {record.new_after:.4f}"
-    return f"{told}, and new documents {new} (means of the sizes)."
+    else:
+        told.append(
+            "The gain of feedback could not be measured, as no held-out query asks for documents that "
+            f"others judged: its weight is the usual {record.weight:g}."
+        )
+    if record.new_before is not None and record.new_after is not None:
+        told.append(
+            f"Queries for new documents go from {record.new_before:.4f} to {record.new_after:.4f} with it "
+            f"({record.queries_new} queries)."
+        )
+    return " ".join(told)
+
+
+def fallback_reason(validation: Validation, size: SizeMetrics) -> str:
+    """Say why a size ships a baseline."""
+    if validation.metric == "overlap@10":
+        return "training did not clearly keep more neighbours"
+    if validation.corpus == "growing":
+        if size.new is None or size.new.queries < FEWEST_TOLD:
+            return "too few held-out queries ask for new documents"
+        if size.new.smec < size.new.pca:
+            return "training is below PCA on held-out new documents"
+    return "training was not significantly better there"

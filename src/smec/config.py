@@ -181,7 +181,7 @@ class TrainConfig(_Settings):
                 "no 'ads', no 'fresh' layers"
             )
         if self.change == "rotation" and (self.start == "identity" or self.coordinates == "rotated"):
-            raise ValueError("a rotation is learned from start 'pca', in coordinates 'principal'")
+            raise ValueError("change 'rotation' needs start 'pca' and coordinates 'principal'")
         if unknown := [name for name in self.candidates if name not in CANDIDATES]:
             raise ValueError(f"candidate {unknown[0]!r} is unknown; there are {', '.join(CANDIDATES)}")
         if self.candidates and not self.supervised:
@@ -222,6 +222,8 @@ def build_config(
     if supervised is None:
         supervised = document.get("supervised", True)
     given = {name: value for name, value in fields.items() if value is not None}
+    if document.get("own") or given.get("own"):
+        raise ConfigError("configuration: own: set these fields themselves")
     top = {"preset": preset, "supervised": supervised}
     layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset], document, given, top]
     merged: dict[str, Any] = {}
@@ -262,7 +264,7 @@ def parsed(kind: type[Settings], document: Any, where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "as a whole"
-        raise ConfigError(f"{where}: {field}: {first['msg']}") from error
+        raise ConfigError(f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def read_document(file: Path) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_one_document_for_all_queries_ships_baselines_and_strict_refuses_them(tm
     fallbacks = Compressor.load(tmp_path / "model").fallbacks
     assert set(fallbacks) == {8, 4} and "smec" not in fallbacks.values()
     assert "on new documents" not in result.stdout
-    assert result.stderr.count("training was not significantly better there") == 2
+    assert result.stderr.count("too few held-out queries ask for new documents") == 2
     arguments = ("train", tmp_path / "data", "--config", tmp_path / "quick.json", "--strict")
     assert run(*arguments, "-o", tmp_path / "strict").exit_code == 3
 
@@ -125,6 +125,11 @@ def test_a_fixed_corpus_is_named_and_let_all_queries_decide(tmp_path: Path) -> N
     validation = Compressor.load(tmp_path / "model").manifest.validation
     assert validation is not None and validation.corpus == "fixed"
     assert {size.method for size in validation.sizes} == {"smec"}
+    # What decided comes first, then what that does to new documents.
+    decided = f"ndcg@10 on the {validation.queries} held-out train queries that decided"
+    lines = plain(result.stdout)
+    assert lines[0] == decided
+    assert any(line.startswith("ndcg@10 on new documents (") for line in lines[1:])
     refused = run("train", tmp_path / "data", "-o", tmp_path / "none", "--corpus", "shrinking")
     assert refused.exit_code == 2
     assert "corpus: Input should be 'growing' or 'fixed'" in refused.stderr

@@ -111,7 +111,7 @@ def test_too_few_new_documents_ship_pca_and_say_so(new: int) -> None:
     assert [one.method for one in validation.sizes] == ["pca"]
     said = " ".join(remarks(validation))
     if new:
-        assert f"{new} held-out queries are too few to tell a gain on new documents from luck" in said
+        assert f"Held-out queries for new documents are too few to tell a gain from luck: {new}." in said
     else:
         assert "Not measured: new documents." in said
 

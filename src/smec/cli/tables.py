@@ -74,13 +74,20 @@ def print_outcome(compressor: Compressor) -> None:
     else:
         print_validation(validation, compressor.manifest.training.get("codec") or "float32")
     for dim, method in compressor.fallbacks.items():
-        typer.echo(f"warning: size {dim} is {method}: training was not significantly better there", err=True)
+        typer.echo(f"warning: size {dim} is {method}: {_reason(validation, dim)}", err=True)
     if compressor.manifest.feedback is not None:
         from smec.card import feedback_sentence
 
         print_sentence(feedback_sentence(compressor.manifest.feedback))
     if compressor.manifest.choice is not None:
         print_choice(compressor.manifest.choice)
+
+
+def _reason(validation: Validation | None, dim: int) -> str:
+    from smec.card import fallback_reason
+
+    sizes = [] if validation is None else [size for size in validation.sizes if size.dim == dim]
+    return fallback_reason(validation, sizes[0]) if validation and sizes else "nothing was measured there"
 
 
 def print_choice(choice: Choice) -> None:

@@ -57,13 +57,13 @@ class Trained:
 def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
     """Return the candidates to train, or the configuration itself where it names none.
 
-    Candidate "trained" is for many labels, which need no folds, or for a corpus that is fixed.
+    Candidate "trained" is for many labels, which need no folds, or for a corpus that is fixed; with others
+    beside it it is left out elsewhere.
     """
-    names = [
-        name for name in config.candidates if name != "trained" or folds == 1 or config.corpus == "fixed"
-    ]
-    if not names:
-        return {None: config.model_copy(update={"candidates": ()})}
+    if not config.candidates:
+        return {None: config}
+    several = [name for name in config.candidates if name != "trained"]
+    names = config.candidates if folds == 1 or config.corpus == "fixed" or not several else several
     return {name: candidate_config(config, name) for name in names}
 
 

@@ -13,8 +13,6 @@ from smec.feedback import Feedback
 from smec.method.candidates import Trained
 from smec.method.folds import Fold, Start
 from smec.method.gate import Linear
-from smec.training.pool import Pool
-from smec.training.validation import HeldOut
 from smec.vectors import Float32Array, FloatArray, IntArray, normalise
 
 Scores = NDArray[np.float64]
@@ -44,18 +42,17 @@ def choose_weight(
         What every size ships.
     """
     shipped = {size.dim: size.method for size in validation.sizes}
-    scores: dict[float, list[Scores]] = {weight: [] for weight in (0.0, *WEIGHTS)}
-    asks_judged = []
+    asking_judged: list[dict[float, Scores]] = []
+    asking_new: list[dict[float, Scores]] = []
     for fold, check in zip(folds, trained.checks, strict=True):
         candidates = start.candidates(check.matrices)
-        linear = [candidates[dim].shipped(method) for dim, method in shipped.items()]
-        of_fold, seen = _weighted_scores(dataset, fold, linear)
-        asks_judged.append(seen)
-        for weight, of in of_fold.items():
-            scores[weight].append(of)
-    seen = np.concatenate(asks_judged)
-    of_seen = {weight: np.concatenate(of)[seen] for weight, of in scores.items()}
-    of_new = {weight: np.concatenate(of)[~seen] for weight, of in scores.items()}
+        sizes = _Sizes(dataset, fold, [candidates[dim].shipped(method) for dim, method in shipped.items()])
+        asking_judged.append(_of_judged(sizes, fold))
+        asking_new.append(sizes.scores(np.arange(fold.held_out.new), np.arange(0)))
+    of_seen, of_new = (
+        {weight: np.concatenate([of[weight] for of in group]) for weight in (0.0, *WEIGHTS)}
+        for group in (asking_judged, asking_new)
+    )
     measured = len(of_seen[0.0]) > 0
     weight = max(WEIGHTS, key=lambda one: of_seen[one].mean()) if measured else USUAL
     return FeedbackRecord(
@@ -73,66 +70,69 @@ def _mean(scores: Scores) -> float | None:
     return float(scores.mean()) if len(scores) else None
 
 
-def _weighted_scores(
-    dataset: Dataset, fold: Fold, linear: Sequence[Linear]
-) -> tuple[dict[float, Scores], NDArray[np.bool_]]:
+def _of_judged(sizes: _Sizes, fold: Fold) -> dict[float, Scores]:
     """Score each half of the held-out queries with the feedback of the fitted queries and of the other half.
 
-    The map has seen neither half; both together have many more queries that share a document.
-
-    Returns
-    -------
-    scores : dict
-        Weight, 0 among them -> mean over the sizes of each held-out query's score.
-    seen : ndarray of bool
-        Whether the query asks for documents that its feedback moved.
+    Only queries that ask for a document with feedback count. The map has seen neither half, and both
+    together have many more such queries.
     """
-    held_out = fold.held_out
-    asked = _asked(fold.pool)
-    halves = np.arange(held_out.count) % 2
-    seen = np.zeros(held_out.count, dtype=bool)
-    scores = {weight: np.zeros(held_out.count) for weight in (0.0, *WEIGHTS)}
+    halves = np.arange(fold.held_out.count) % 2
+    found = []
     for half in (0, 1):
-        mine = np.flatnonzero(halves == half)
-        rows, directions = _judged(fold.pool, asked, np.flatnonzero(halves != half))
-        seen[mine] = [bool(np.isin(asked[query], rows).any()) for query in mine]
-        ids = tuple(dataset.corpus.ids[fold.pool.rows[row]] for row in rows)
-        originals = held_out.documents[rows]
+        others = np.flatnonzero(halves != half)
+        rows, _ = sizes.judged(others)
+        mine = [query for query in np.flatnonzero(halves == half) if np.isin(sizes.asked[query], rows).any()]
+        found.append(sizes.scores(np.array(mine, dtype=np.int64), others))
+    return {weight: np.concatenate([of[weight] for of in found]) for weight in found[0]}
+
+
+class _Sizes:
+    """What every size of a fold ships, with and without feedback."""
+
+    def __init__(self, dataset: Dataset, fold: Fold, linear: Sequence[Linear]) -> None:
+        held_out = fold.pool.held_out
+        assert held_out is not None
+        self._dataset = dataset
+        self._pool = fold.pool
+        self._held_out = fold.held_out
+        self._linear = linear
+        self.asked: list[IntArray] = [
+            np.searchsorted(fold.pool.rows, sorted(row for row, grade in grades.items() if grade > 0))
+            for grades in held_out.grades
+        ]
+        """Pool rows of each held-out query's relevant documents."""
+
+    def judged(self, others: IntArray) -> tuple[IntArray, Float32Array]:
+        """Rows that fitted queries and these held-out ones judge, and the mean of each one's queries."""
+        queries = np.concatenate([self._pool.queries.numpy(), self._held_out.queries[others]])
+        by_query = [rows for rows, _ in self._pool.positives] + [self.asked[other] for other in others]
+        of: dict[int, list[int]] = {}
+        for query, rows in enumerate(by_query):
+            for row in rows:
+                of.setdefault(int(row), []).append(query)
+        judged = sorted(of)
+        return np.array(judged), np.stack([queries[of[row]].mean(axis=0) for row in judged])
+
+    def scores(self, queries: IntArray, others: IntArray) -> dict[float, Scores]:
+        """Weight, 0 among them -> mean over the sizes of the score of each of these held-out queries.
+
+        The feedback is that of the fitted queries and of the ``others``.
+        """
+        rows, directions = self.judged(others)
+        ids = tuple(self._dataset.corpus.ids[self._pool.rows[row]] for row in rows)
+        originals = self._held_out.documents[rows]
         moved = {0.0: originals} | {
             weight: Feedback(ids, directions, weight, "").move(originals, ids) for weight in WEIGHTS
         }
-        for weight, judged in moved.items():
-            scores[weight][mine] = np.mean([_scored(held_out, one, rows, judged) for one in linear], axis=0)[
-                mine
-            ]
-    return scores, seen
+        return {
+            weight: np.mean([self._scored(one, rows, judged)[queries] for one in self._linear], axis=0)
+            for weight, judged in moved.items()
+        }
 
-
-def _scored(held_out: HeldOut, linear: Linear, rows: IntArray, judged: FloatArray) -> Scores:
-    """Score one size where ``judged`` stand in these rows of the documents."""
-    bias = np.float32(0) if linear.bias is None else linear.bias
-    small = normalise(held_out.documents @ linear.matrix + bias)
-    small[rows] = normalise(judged.astype(np.float32) @ linear.matrix + bias)
-    return held_out.scores_of(small, normalise(held_out.queries @ linear.matrix + bias))
-
-
-def _asked(pool: Pool) -> list[IntArray]:
-    """Pool rows of each held-out query's relevant documents."""
-    assert pool.held_out is not None
-    return [
-        np.searchsorted(pool.rows, sorted(row for row, grade in grades.items() if grade > 0))
-        for grades in pool.held_out.grades
-    ]
-
-
-def _judged(pool: Pool, asked: Sequence[IntArray], others: IntArray) -> tuple[IntArray, Float32Array]:
-    """Rows that fitted and other held-out queries judge, ascending, and the mean of each one's queries."""
-    assert pool.held_out is not None
-    queries = np.concatenate([pool.queries.numpy(), normalise(pool.held_out.vectors)[others]])
-    by_query = [rows for rows, _ in pool.positives] + [asked[other] for other in others]
-    of: dict[int, list[int]] = {}
-    for query, rows in enumerate(by_query):
-        for row in rows:
-            of.setdefault(int(row), []).append(query)
-    judged = sorted(of)
-    return np.array(judged), np.stack([queries[of[row]].mean(axis=0) for row in judged])
+    def _scored(self, linear: Linear, rows: IntArray, judged: FloatArray) -> Scores:
+        """Score one size where ``judged`` stand in these rows of the documents."""
+        held_out = self._held_out
+        bias = np.float32(0) if linear.bias is None else linear.bias
+        small = normalise(held_out.documents @ linear.matrix + bias)
+        small[rows] = normalise(judged.astype(np.float32) @ linear.matrix + bias)
+        return held_out.scores_of(small, normalise(held_out.queries @ linear.matrix + bias))

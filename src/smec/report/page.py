@@ -12,7 +12,7 @@ from typing import Any
 
 from smec import __version__
 from smec.atomic import check_free, replacing
-from smec.card import best_other, groups, remarks
+from smec.card import best_other, feedback_sentence, groups, remarks
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.data import Dataset
@@ -244,6 +244,7 @@ def _render(jinja2: ModuleType, contents: Mapping[str, Any]) -> str:
     markup = import_module("markupsafe").Markup
     environment.filters |= {"score": lambda value: f"{value:.3f}", "drawn": lambda chart: markup(chart.svg())}
     environment.globals |= {"gate_groups": groups, "gate_remarks": remarks, "best_other": best_other}
+    environment.globals["feedback_sentence"] = feedback_sentence
     folder = Path(__file__).parent
     style, script = (markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -118,6 +118,21 @@ def test_one_document_for_all_queries_ships_baselines_and_strict_refuses_them(tm
     assert run(*arguments, "-o", tmp_path / "strict").exit_code == 3
 
 
+def test_a_size_that_falls_back_says_why(tmp_path: Path) -> None:
+    result = trained(memorable(), tmp_path)
+    validation = Compressor.load(tmp_path / "model").manifest.validation
+    assert validation is not None
+    for size in validation.sizes:
+        assert size.new is not None and size.new.smec < size.new.pca
+        why = "training is below PCA on held-out new documents"
+        assert f"warning: size {size.dim} is {size.method}: {why}" in result.stderr
+    shown = " ".join(result.stdout.split())
+    feedback = Compressor.load(tmp_path / "model").manifest.feedback
+    assert feedback is not None and (feedback.queries_seen, feedback.queries_new) == (300, 240)
+    assert f"that it moves from {feedback.seen_before:.4f} to {feedback.seen_after:.4f} (300 queries" in shown
+    assert f"from {feedback.new_before:.4f} to {feedback.new_after:.4f} with it (240 queries)" in shown
+
+
 def test_a_fixed_corpus_is_named_and_let_all_queries_decide(tmp_path: Path) -> None:
     result = trained(memorable(), tmp_path, "--corpus", "fixed")
     assert result.exit_code == 0, result.output

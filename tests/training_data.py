@@ -87,7 +87,7 @@ def rows_of(embeddings: Embeddings, rows: list[int]) -> Embeddings:
 EACH = {
     "default": short(),
     "the full size first": short(**TWO_STAGES),
-    "compared": short(candidates=("tempered",)),
+    "compared": short(candidates=("distilled", "tempered")),
     "paper": short("paper", validation={"gate": False}),
     "without labels": short(supervised=False, validation={"gate": False}),
     "random neighbours": short(memory={"sampling": "random"}, validation={"gate": False}),

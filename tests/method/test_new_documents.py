@@ -14,6 +14,7 @@ from smec import Compressor, Dataset, train
 from smec.artefact import Validation
 from smec.baselines import fit_baseline
 from smec.card import model_card, remarks
+from smec.data import Embeddings
 from smec.encoder import Projection
 from smec.method.candidates import TOLERANCE
 from smec.training.loop import Progress
@@ -203,3 +204,18 @@ def test_a_rotation_changes_no_angle_but_which_axes_come_first() -> None:
     assert isinstance(pca, Projection)
     overlap = np.linalg.svd(matrix.T @ pca.matrix[:, : SIZES[0]])[1]  # all 1 for the same space
     assert overlap.min() < 0.95
+
+
+def test_axes_that_no_document_has_are_left_out_of_a_rotation() -> None:
+    dataset = learnable()
+    assert dataset.queries is not None
+    corpus, queries = (
+        Embeddings(of.ids, np.pad(np.asarray(of.vectors), ((0, 0), (0, 3))))
+        for of in (dataset.corpus, dataset.queries)
+    )
+    padded = Dataset(corpus, queries, dataset.qrels)
+    config = quick(candidates=("distilled",), validation={"gate": False})
+    matrix = train(padded, config=config).block(SIZES[0]).matrix
+    # They are arbitrary among themselves, and tempering would scale them most.
+    np.testing.assert_allclose(matrix[-3:], 0, atol=1e-6)
+    assert np.abs(matrix[:-3]).max() > 0.1

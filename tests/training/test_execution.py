@@ -74,9 +74,8 @@ def ndcg(compressor: Compressor) -> dict[int, float]:
 def test_bf16_learns_as_well_as_float32_and_the_artefact_says_so() -> None:
     config = short(
         optimiser={"steps": 60, "batch": 32, "negatives": 128},
-        validation={"gate": False, "every": 20},
+        validation={"gate": False, "every": 20, "mixtures": ()},
         distillation={"negatives": 128},
-        candidates=("tempered",),  # rounding may choose another candidate
     )
     full = train(small_dataset(), config=config, device="cpu")
     half = train(small_dataset(), config=config, device="cpu", precision="bf16")

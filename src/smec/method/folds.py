@@ -24,6 +24,9 @@ from smec.training.processes import Processes
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
+ROUNDING = 1e-9
+"""Energy of unit-length documents on an axis below which it is rounding: some models leave such axes."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -104,8 +107,11 @@ class Start:
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
             basis, start = self.axes, np.diag(self._scale(config.tempering))
-            if config.change == "rotation":  # of the axes as they are scaled
-                basis, start = basis @ start, np.eye(len(self.axes))
+            if (
+                config.change == "rotation"
+            ):  # of the scaled axes that documents have; the others are arbitrary
+                basis = basis @ start * (self._energy() > ROUNDING)
+                start = np.eye(len(self.axes))
             if config.coordinates == "rotated":
                 rank = max(plans[0].columns, len(self.axes) // 2)
                 rotation = _rotation(rank, config.seed)
@@ -125,9 +131,14 @@ class Start:
         )
 
     def _scale(self, tempering: float) -> NDArray[np.float64]:
-        energy = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
-        scale: NDArray[np.float64] = (np.maximum(energy, 1e-9) / energy[0]) ** (-tempering / 2)
+        energy = self._energy()
+        scale: NDArray[np.float64] = (np.maximum(energy, ROUNDING) / energy[0]) ** (-tempering / 2)
         return scale
+
+    def _energy(self) -> NDArray[np.float64]:
+        """Mean square of the documents' coordinate on each axis, shape (D,)."""
+        energy: NDArray[np.float64] = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
+        return energy
 
 
 def _rotation(dim: int, seed: int) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ Every learned method sees the same vectors and the same train queries, and stops
 split off by document. With few labels it trains on {ValidationConfig().folds} folds and serves their mean:
 smec below {ValidationConfig().few:,} train queries, a rival below {FEW:,}. What the rivals' papers leave
 open, and how it was read, is at the top of each file in [src/smec/baselines](../src/smec/baselines); how they
-were tuned, in [method.md](method.md).
+were tuned is at the end of this page.
 
 Settings of `default` were chosen by cross-validation by document within the train queries: see the table of
 them below. Five choices were prompted by test figures, though their values were not: the gate asks for a gain

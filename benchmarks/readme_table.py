@@ -79,7 +79,8 @@ def _table(dataset: str, sides: dict[bool, Document], named: dict[str, tuple[boo
     if best:
         rows.append(["best rival", "", *(f"{points(of['ndcg'])} {of['method']}" for of in best)])
     part = next(iter(sides.values()))
-    said = f"; seeds: {min(seeds)}" if seeds else ""
+    low, high = (min(seeds), max(seeds)) if seeds else (0, 0)
+    said = f"; seeds: {low if low == high else f'{low} to {high}'}" if seeds else ""
     title = f"{dataset}, D = {2 * part['dims'][0]}, {part['queries']} test queries{said}"
     return [title, "", *table(HEAD, rows), ""]
 

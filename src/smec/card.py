@@ -172,7 +172,7 @@ def feedback_sentence(record: FeedbackRecord) -> str:
 
 def fallback_reason(validation: Validation, size: SizeMetrics) -> str:
     """Say why a size ships a baseline."""
-    if validation.metric == "overlap@10":
+    if (size.metric or validation.metric) == "overlap@10":
         return "training did not clearly keep more neighbours"
     if validation.corpus == "growing":
         if size.new is None or size.new.queries < FEWEST_TOLD:

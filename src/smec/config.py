@@ -147,8 +147,8 @@ class TrainConfig(_Settings):
     largest size at least) in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
     over which a strong axis is spread, such an axis is weakened sooner."""
     change: Literal["residual", "rotation"] = "residual"
-    """What a stage learns: a matrix that is added to its start, or a rotation of the principal axes, which
-    strengthens no axis and learns fewer documents by heart."""
+    """Form of what a stage learns: a matrix that is added to its start, or a rotation of the principal axes,
+    which strengthens no axis and learns fewer documents by heart."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"
@@ -223,7 +223,7 @@ def build_config(
         supervised = document.get("supervised", True)
     given = {name: value for name, value in fields.items() if value is not None}
     if document.get("own") or given.get("own"):
-        raise ConfigError("configuration: own: set these fields themselves")
+        raise ConfigError("configuration: own: smec fills it in; remove it, and set these fields themselves")
     top = {"preset": preset, "supervised": supervised}
     layers = [PRESETS[preset], {} if supervised else UNSUPERVISED[preset], document, given, top]
     merged: dict[str, Any] = {}

@@ -57,8 +57,8 @@ class Trained:
 def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
     """Return the candidates to train, or the configuration itself where it names none.
 
-    Candidate "trained" is for many labels, which need no folds, or for a corpus that is fixed; with others
-    beside it it is left out elsewhere.
+    Candidate "trained" is for many labels, which need no folds, or for a fixed corpus; elsewhere it is left
+    out, unless it is the only one that is named.
     """
     if not config.candidates:
         return {None: config}
@@ -115,7 +115,7 @@ def _best_check(
 
 
 def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
-    """A map between the start and one of the checks, which often generalises better than either."""
+    """Mix the map of a check with that of the start, and score it."""
     (start, *_), last = result.checks.values(), result.checks[step]
     matrices = {
         dim: (1 - share) * start.matrices[dim] + share * matrix for dim, matrix in last.matrices.items()

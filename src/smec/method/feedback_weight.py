@@ -13,7 +13,7 @@ from smec.feedback import Feedback
 from smec.method.candidates import Trained
 from smec.method.folds import Fold, Start
 from smec.method.gate import Linear
-from smec.vectors import Float32Array, FloatArray, IntArray, normalise
+from smec.vectors import Float32Array, IntArray, normalise
 
 Scores = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def choose_weight(
         candidates = start.candidates(check.matrices)
         sizes = _Sizes(dataset, fold, [candidates[dim].shipped(method) for dim, method in shipped.items()])
         asking_judged.append(_of_judged(sizes, fold))
-        asking_new.append(sizes.scores(np.arange(fold.held_out.new), np.arange(0)))
+        asking_new.append(sizes.scores(np.arange(fold.held_out.new), sizes.judged(np.arange(0))))
     of_seen, of_new = (
         {weight: np.concatenate([of[weight] for of in group]) for weight in (0.0, *WEIGHTS)}
         for group in (asking_judged, asking_new)
@@ -80,14 +80,16 @@ def _of_judged(sizes: _Sizes, fold: Fold) -> dict[float, Scores]:
     found = []
     for half in (0, 1):
         others = np.flatnonzero(halves != half)
-        rows, _ = sizes.judged(others)
-        mine = [query for query in np.flatnonzero(halves == half) if np.isin(sizes.asked[query], rows).any()]
-        found.append(sizes.scores(np.array(mine, dtype=np.int64), others))
+        judged = sizes.judged(others)
+        mine = [
+            query for query in np.flatnonzero(halves == half) if np.isin(sizes.asked[query], judged[0]).any()
+        ]
+        found.append(sizes.scores(np.array(mine, dtype=np.int64), judged))
     return {weight: np.concatenate([of[weight] for of in found]) for weight in found[0]}
 
 
 class _Sizes:
-    """What every size of a fold ships, with and without feedback."""
+    """Sizes of a fold as they ship, with and without feedback."""
 
     def __init__(self, dataset: Dataset, fold: Fold, linear: Sequence[Linear]) -> None:
         held_out = fold.pool.held_out
@@ -113,26 +115,22 @@ class _Sizes:
         judged = sorted(of)
         return np.array(judged), np.stack([queries[of[row]].mean(axis=0) for row in judged])
 
-    def scores(self, queries: IntArray, others: IntArray) -> dict[float, Scores]:
+    def scores(self, queries: IntArray, judged: tuple[IntArray, Float32Array]) -> dict[float, Scores]:
         """Weight, 0 among them -> mean over the sizes of the score of each of these held-out queries.
 
-        The feedback is that of the fitted queries and of the ``others``.
+        The feedback is that of `judged`.
         """
-        rows, directions = self.judged(others)
+        rows, directions = judged
         ids = tuple(self._dataset.corpus.ids[self._pool.rows[row]] for row in rows)
         originals = self._held_out.documents[rows]
-        moved = {0.0: originals} | {
-            weight: Feedback(ids, directions, weight, "").move(originals, ids) for weight in WEIGHTS
-        }
-        return {
-            weight: np.mean([self._scored(one, rows, judged)[queries] for one in self._linear], axis=0)
-            for weight, judged in moved.items()
-        }
-
-    def _scored(self, linear: Linear, rows: IntArray, judged: FloatArray) -> Scores:
-        """Score one size where ``judged`` stand in these rows of the documents."""
-        held_out = self._held_out
-        bias = np.float32(0) if linear.bias is None else linear.bias
-        small = normalise(held_out.documents @ linear.matrix + bias)
-        small[rows] = normalise(judged.astype(np.float32) @ linear.matrix + bias)
-        return held_out.scores_of(small, normalise(held_out.queries @ linear.matrix + bias))
+        moved = {weight: Feedback(ids, directions, weight, "").move(originals, ids) for weight in WEIGHTS}
+        scores: dict[float, list[Scores]] = {weight: [] for weight in (0.0, *WEIGHTS)}
+        for one in self._linear:
+            bias = np.float32(0) if one.bias is None else one.bias
+            small = normalise(self._held_out.documents @ one.matrix + bias)
+            asked = normalise(self._held_out.queries @ one.matrix + bias)
+            scores[0.0].append(self._held_out.scores_of(small, asked)[queries])
+            for weight, vectors in moved.items():
+                small[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)
+                scores[weight].append(self._held_out.scores_of(small, asked)[queries])
+        return {weight: np.mean(of, axis=0) for weight, of in scores.items()}

@@ -107,9 +107,8 @@ class Start:
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
             basis, start = self.axes, np.diag(self._scale(config.tempering))
-            if (
-                config.change == "rotation"
-            ):  # of the scaled axes that documents have; the others are arbitrary
+            if config.change == "rotation":
+                # Axes that no document has are arbitrary among themselves, and tempering scales them most.
                 basis = basis @ start * (self._energy() > ROUNDING)
                 start = np.eye(len(self.axes))
             if config.coordinates == "rotated":

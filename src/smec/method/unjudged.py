@@ -1,4 +1,4 @@
-"""What a training for a fixed corpus does to documents that nobody has judged."""
+"""New documents of a fixed corpus: one more training holds them out, and says how they fare."""
 
 from __future__ import annotations
 

@@ -117,7 +117,8 @@ def remarks(validation: Validation) -> list[str]:
     if validation.metric != "ndcg@10" or validation.corpus is None:
         return []
     first = validation.sizes[0]
-    said = [] if validation.candidate is None else [_chosen(validation)]
+    added = first.metric is not None  # by `extend`, which compares nothing
+    said = [] if validation.candidate is None or added else [_chosen(validation)]
     if validation.corpus == "fixed" and first.new is not None:
         said.append(
             "The corpus was declared fixed: queries held out one by one decided. For documents that nobody "

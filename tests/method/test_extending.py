@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from smec import Compressor, extend, train
 from smec.block import Block
+from smec.card import model_card
 from smec.cli.main import app
 from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.data import Dataset
@@ -112,6 +113,13 @@ def aged(model: Path) -> None:
         for name in NEW_SIZES:
             del size[name]
     file.write_text(json.dumps(config), "utf-8")
+
+
+def test_the_card_names_the_chosen_candidate_once_as_an_extension_compares_none() -> None:
+    before = train(learnable(), config=quick(candidates=("distilled", "tempered")))
+    after = extend(before, learnable(), 2, config=quick(candidates=(), optimiser={"steps": 5}))
+    assert after.manifest.validation is not None and len(after.manifest.validation.tables()) == 2
+    assert model_card(after.manifest).count("Held-out queries chose candidate") == 1
 
 
 def test_an_artefact_of_before_candidates_loads_is_inspected_and_extended(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from smec.errors import ConfigError
 from smec.presets import CANDIDATES, PRESETS, UNSUPERVISED
+
+if TYPE_CHECKING:
+    from smec.artefact import Manifest
 
 Preset = Literal["default", "paper"]
 CorpusKind = Literal["growing", "fixed"]
@@ -252,6 +255,13 @@ def candidate_config(config: TrainConfig, name: str) -> TrainConfig:
     """The configuration of one of `CANDIDATES`: its settings, in place of those of ``config`` but its own."""
     document = overlay(overlay(config.model_dump(), CANDIDATES[name]), config.own)
     return parsed(TrainConfig, {**document, "candidates": ()}, f"candidate {name}")
+
+
+def trained_config(manifest: Manifest) -> TrainConfig:
+    """Read the configuration that a compressor was trained with: that of the chosen candidate, if any."""
+    config = parsed(TrainConfig, manifest.training, "the compressor's configuration")
+    chosen = None if manifest.validation is None else manifest.validation.candidate
+    return config if chosen is None else candidate_config(config, chosen)
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

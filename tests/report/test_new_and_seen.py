@@ -12,7 +12,9 @@ from reported import DIMS, save_dataset, small_dataset, trained
 from typer.testing import CliRunner
 
 from smec import Compressor, Dataset
+from smec.card import feedback_sentence, remarks
 from smec.cli.main import app
+from smec.config import trained_config
 from smec.evaluation import new_and_seen, ratio_interval
 from smec.report import write_report
 from smec.report.measurement import Answer, measure
@@ -181,3 +183,21 @@ def test_the_command_says_the_points_of_both_groups(
             f"  {kept.points:+.1f} points of nDCG@10 {where}: {100 * kept.share:.1f} % of the full score"
         )
         assert line == expected
+
+
+def test_the_gates_tables_and_the_configuration_are_those_of_what_was_trained(
+    written: tuple[Answer, str], model: Compressor
+) -> None:
+    page = words(written[1])
+    validation = model.manifest.validation
+    assert validation is not None and validation.sizes[0].new is not None
+    new = validation.sizes[0].new
+    assert f"The no-harm gate: ndcg@10 on new documents ({new.queries} held-out train queries)" in page
+    assert f"{DIMS[0]} {new.full:.3f} {new.smec:.3f} [{new.ci[0]:.3f}, {new.ci[1]:.3f}] {new.pca:.3f}" in page
+    for sentence in remarks(validation):
+        assert sentence in page
+    assert model.manifest.feedback is not None
+    assert feedback_sentence(model.manifest.feedback) in page
+    configuration = trained_config(model.manifest)
+    assert f"rank {configuration.rank.model_dump()}" in page
+    assert f"change {configuration.change}" in page

@@ -19,7 +19,7 @@ from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
 from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
-from smec.config import TrainConfig, candidate_config, parsed
+from smec.config import TrainConfig, trained_config
 from smec.data import Dataset
 from smec.data.moments import moments_of
 from smec.data.sample import OnRows
@@ -75,7 +75,7 @@ def extend(
     DataError
         The dataset is of another width, or cannot be trained on.
     """
-    config = config or _trained_config(compressor)
+    config = config or trained_config(compressor.manifest)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})
     dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
@@ -118,14 +118,6 @@ def extend(
         bias=folded.bias,
     )
     return _assemble(compressor, dataset, config, block, validation, stages)
-
-
-def _trained_config(compressor: Compressor) -> TrainConfig:
-    """The configuration that a compressor was trained with: that of the chosen candidate, if any."""
-    config = parsed(TrainConfig, compressor.manifest.training, "the compressor's configuration")
-    validation = compressor.manifest.validation
-    chosen = None if validation is None else validation.candidate
-    return config if chosen is None else candidate_config(config, chosen)
 
 
 def _train_head(

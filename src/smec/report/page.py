@@ -15,6 +15,7 @@ from smec.atomic import check_free, replacing
 from smec.card import best_other, feedback_sentence, groups, remarks
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
+from smec.config import trained_config
 from smec.data import Dataset
 from smec.errors import ConfigError, MissingExtraError
 from smec.evaluation import Evaluation, Result
@@ -167,6 +168,7 @@ def _model(
         "label": about.model,
         "answer": about,
         "manifest": model.manifest,
+        "configuration": trained_config(model.manifest).model_dump(exclude={"candidates", "own"}),
         "fallbacks": model.fallbacks,
         "fingerprint": model.fingerprint,
         "examples": None if evaluation.split is None else examples(model, about.result, dataset, evaluation),

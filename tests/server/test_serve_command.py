@@ -89,7 +89,7 @@ def test_check_says_what_would_be_served(upstream: RecordedUpstream, tmp_path: P
     [
         (["none", "--upstream", "http://127.0.0.1:1"], {}, "none: not a compressor folder"),
         (["model"], {}, "has no upstream"),
-        (["model", "--upstream", "ftp://h"], {}, "upstream.url: Value error, must be http(s)://"),
+        (["model", "--upstream", "ftp://h"], {}, "upstream.url: must be http(s)://"),
         (["--upstream", "http://h"], {}, "models: Field required"),
         (["--name", "x"], {}, "--name: belongs to MODEL"),
         (["model", "--upstream", "http://h", "--host", "0.0.0.0"], {}, "can be reached by others"),

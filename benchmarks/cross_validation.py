@@ -50,7 +50,7 @@ SETTINGS = (
         optimiser={"learning_rate": 6e-3},
     ),
     _candidate("distilled", "labels' weight 0.1", rank={"weight": 0.1}),
-    _candidate("distilled", "labels' weight 1", rank={"weight": 1.0}),
+    _candidate("distilled", "labels' weight 0.3", rank={"weight": 0.3}),
     _candidate("tempered", "labels' weight 1", rank={"weight": 1.0}),
     _candidate("tempered", "labels' weight 10", rank={"weight": 10.0}),
     _candidate("tempered", "teacher tempered by 0.3", distillation={"tempering": 0.3}),

@@ -15,11 +15,10 @@ GENERAL: dict[str, Any] = {
 """One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""
 
 CANDIDATES: dict[str, dict[str, Any]] = {
-    # The originals teach a rotation, and the labels add a little: best where the originals are good.
+    # The originals teach a rotation, and the labels weigh as much: best where the originals are good.
     "distilled": {
         "change": "rotation",
         "coordinates": "principal",
-        "rank": {"weight": 0.3},
         "optimiser": {"learning_rate": 1e-3},
     },
     # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a

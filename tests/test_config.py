@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from smec import TrainConfig
@@ -56,6 +57,10 @@ def test_a_config_survives_its_json() -> None:
         ({"supervised": False, "candidates": ["distilled"]}, "without labels there are none"),
         ({"layers": "fresh", "schedule": "sequential"}, "candidates train one nested matrix: no 'ads'"),
         ({"corpus": "shrinking"}, "configuration: corpus: Input should be 'growing' or 'fixed'"),
+        ({"optimiser": {"learning_rate": True}}, "optimiser.learning_rate: Input should be a valid number"),
+        ({"rank": {"weight": "3"}}, "rank.weight: Input should be a valid number"),
+        ({"rank": {"weight": float("inf")}}, "rank.weight: Input should be a finite number"),
+        ({"dims": [True]}, "dims.0: Input should be a valid integer"),
         ([1], "must be a JSON object"),
     ],
 )
@@ -123,3 +128,9 @@ def test_unreadable_files_and_unknown_presets_are_refused(tmp_path: Path) -> Non
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         TrainConfig().seed = 4  # type: ignore[misc]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = build_config(dims=tuple(np.array([4, 2])), seed=np.int64(3), target=np.float32(0.5))
+    assert (config.dims, config.seed, config.target) == ((4, 2), 3, 0.5)
+    assert json.loads(config.model_dump_json())["dims"] == [4, 2]

@@ -86,23 +86,29 @@ def groups(
     """
     tables: list[tuple[str, list[tuple[SizeMetrics, SizeMetrics | GroupMetrics]]]] = []
     if validation.corpus == "fixed":
-        title = f"{validation.metric} on the {validation.queries} held-out train queries that decided"
+        title = f"{validation.metric} on the {_held_out(validation.queries)} that decided"
         tables.append((title, [(size, size) for size in validation.sizes]))
     new = [(size, size.new) for size in validation.sizes if size.new is not None]
     seen = [(size, size.seen) for size in validation.sizes if size.seen is not None]
     if new:
         count = new[0][1].queries
-        title = f"{validation.metric} on new documents ({count} held-out train queries)"
+        title = f"{validation.metric} on new documents ({_held_out(count)})"
         tables.append((title, [(size, of) for size, of in new]))
     if seen:
         count = seen[0][1].queries
-        title = f"{validation.metric} on documents judged in training ({count} held-out train queries)"
+        title = f"{validation.metric} on documents judged in training ({_held_out(count)})"
         tables.append((title, [(size, of) for size, of in seen]))
     if not tables:
-        what = "train queries" if validation.metric == "ndcg@10" else "vectors"
-        title = f"{validation.metric} on {validation.queries} held-out {what} (never the test split)"
+        what = _held_out(validation.queries)
+        if validation.metric != "ndcg@10":
+            what = f"{validation.queries} held-out vectors"
+        title = f"{validation.metric} on {what} (never the test split)"
         tables.append((title, [(size, size) for size in validation.sizes]))
     return tables
+
+
+def _held_out(count: int) -> str:
+    return f"{count} held-out train {'query' if count == 1 else 'queries'}"
 
 
 def best_other(of: SizeMetrics | GroupMetrics, digits: int = 4) -> str:

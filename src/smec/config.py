@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from smec.errors import ConfigError
 from smec.presets import CANDIDATES, PRESETS, UNSUPERVISED
@@ -20,7 +21,16 @@ CorpusKind = Literal["growing", "fixed"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Strict: neither true nor "3" is a number.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_numpy(cls, value: Any) -> Any:
+        """Numbers of numpy as Python's, which alone are numbers to strict validation."""
+        if isinstance(value, list | tuple):
+            return tuple(one.item() if isinstance(one, np.generic) else one for one in value)
+        return value.item() if isinstance(value, np.generic) else value
 
 
 class RankConfig(_Settings):
@@ -116,7 +126,7 @@ class ValidationConfig(_Settings):
     """Steps between two checks."""
     patience: int = Field(5, ge=1)
     """Checks without improvement that end a stage."""
-    mixtures: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    mixtures: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((), strict=False)
     """Shares of the learned change that are compared with the whole of it: ``start + share * change`` of the
     last check. Only where one stage trains all sizes."""
     gate: bool = True
@@ -127,14 +137,14 @@ class TrainConfig(_Settings):
     """How a compressor is trained."""
 
     preset: Preset = "default"
-    dims: tuple[int, ...] | None = None
+    dims: tuple[int, ...] | None = Field(None, strict=False)
     """Served sizes, descending; D/2 to D/32 by default."""
     supervised: bool = True
     seed: int = Field(0, ge=0)
     corpus: CorpusKind = "growing"
     """Growing: held-out queries that ask for documents without a fitted judgement decide. Fixed, for a corpus
     that is judged throughout: all held-out queries decide."""
-    candidates: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = Field((), strict=False)
     """Names of `CANDIDATES` that are trained and compared on held-out queries; the best one ships. Their
     settings replace those of this configuration, but for ``own``. Empty: this configuration alone."""
     own: dict[str, Any] = Field(default_factory=dict)
@@ -166,7 +176,7 @@ class TrainConfig(_Settings):
     """Documents are compared, checked and judged as this codec stores them; None: as floats."""
     budget: int | None = Field(None, ge=1)
     """Bytes per vector: choose the size and codec that score best within them."""
-    target: float | None = Field(None, gt=0, allow_inf_nan=False)
+    target: float | None = Field(None, gt=0)
     """Share of the full vectors' score: choose the size and codec that reach it with the fewest bytes."""
     rank: RankConfig = RankConfig()
     distillation: DistillationConfig = DistillationConfig()

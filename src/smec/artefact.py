@@ -98,6 +98,8 @@ class SizeMetrics(_Scores):
     """Queries that ask for documents that are relevant to no fitted query; None: there were none."""
     seen: GroupMetrics | None = None
     """The other held-out queries: they ask for documents that were judged in training."""
+    agreement: GroupMetrics | None = None
+    """Overlap@10 of held-out queries that nobody judged, for a map that read no label."""
 
     @property
     def ships(self) -> float:
@@ -107,14 +109,16 @@ class SizeMetrics(_Scores):
 
 
 class Validation(_Record):
-    """The no-harm check: held-out train queries, or held-out vectors without labels."""
+    """The no-harm check: held-out train queries, or without labels held-out queries or documents."""
 
     metric: Literal["ndcg@10", "overlap@10"]
     queries: int
-    """How many held-out queries (or vectors) the scores are means over."""
+    """How many held-out queries (or documents) the scores are means over."""
     sizes: tuple[SizeMetrics, ...]
     corpus: Literal["growing", "fixed"] | None = None
     """Growing: queries with new documents decided; fixed: all. None without labels and in older artefacts."""
+    asked: Literal["queries", "documents"] | None = None
+    """What was held out: queries, or without any queries documents. None in older artefacts."""
     candidate: str | None = None
     """Name of the training that was chosen among those that were compared."""
     step: int | None = None

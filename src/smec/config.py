@@ -54,8 +54,9 @@ class DistillationConfig(_Settings):
     """Schedule "joint": the originals teach with their principal axes scaled by
     eigenvalue^(-tempering/2)."""
     anchors: int = Field(64, ge=0)
-    """Random documents per step whose similarities are taught besides those of the queries. With more
-    than 1,000 queries to fit fewer, in proportion: the more the labels say, the less the teacher has to."""
+    """Random documents per step whose similarities are taught besides those of the queries; without any
+    queries, ``optimiser.batch`` more. With more than 1,000 judged queries to fit fewer, in proportion: the
+    more the labels say, the less the teacher has to."""
     temperature: float = Field(0.05, gt=0)
     """Of teacher and student."""
     learning_rate: float = Field(8e-3, gt=0)
@@ -102,7 +103,7 @@ class OptimiserConfig(_Settings):
     averaging: float = Field(0.97, ge=0, lt=1)
     """Decay of the moving average of the parameters that is checked and kept; 0: none."""
     batch: int = Field(64, ge=1)
-    """Queries per step; without labels, documents."""
+    """Judged queries per step, and as many of the unjudged ones; without queries, documents."""
     negatives: int = Field(1024, ge=0)
     """Random corpus documents per step, besides the positives of the other queries."""
     hard_negatives: int = Field(0, ge=0)
@@ -207,8 +208,12 @@ class TrainConfig(_Settings):
             raise ValueError("schedule 'distilled' learns from labels; use 'sequential' or 'joint'")
         if self.budget is not None and self.target is not None:
             raise ValueError("a budget or a target, not both")
-        if not self.supervised and self.memory.loss == "none":
-            raise ValueError("without labels the memory loss is the only one: memory.loss cannot be 'none'")
+        taught = self.schedule == "joint" and self.distillation.weight > 0
+        if not self.supervised and self.memory.loss == "none" and not taught:
+            raise ValueError(
+                "without labels there is nothing to learn: it takes a memory.loss, or schedule 'joint' with "
+                "a distillation.weight"
+            )
         return self
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smec.method.gate import KEPT, LEVEL, Measured, beats, judge
+from smec.card import KEPT
+from smec.method.gate import LEVEL, LOST, Measured, beats, judge
 
 
 @settings(deadline=None)
@@ -32,15 +36,31 @@ def test_one_query_or_no_gain_is_never_enough() -> None:
     assert beats(np.full(9, 0.75), np.full(9, 0.5))
 
 
-def test_without_labels_a_gain_counts_only_where_pca_loses_neighbours() -> None:
+@pytest.mark.parametrize("asked", ["queries", "documents"])
+def test_without_labels_the_map_ships_only_where_pca_loses_neighbours(
+    asked: Literal["queries", "documents"],
+) -> None:
     rng = np.random.default_rng(0)
-    lossy, faithful = rng.uniform(KEPT - 0.3, KEPT - 0.1, 99), rng.uniform(KEPT + 0.1, KEPT + 0.2, 99)
+    kept = KEPT[asked]
+    lossy, faithful = rng.uniform(kept - 0.3, kept - 0.1, 99), rng.uniform(kept, kept + 0.1, 99)
     sizes = {
         dim: Measured(np.ones(99), pca + 0.1, of := {"pca": pca, "truncate": pca / 2}, of, np.full(99, True))
         for dim, pca in ((64, faithful), (8, lossy))
     }
     shipped = {
-        metric: [size.method for size in judge(sizes, metric, enabled=True).sizes]
+        metric: [size.method for size in judge(sizes, metric, enabled=True, asked=asked).sizes]
         for metric in ("overlap@10", "ndcg@10")
     }
     assert shipped == {"overlap@10": ["pca", "smec"], "ndcg@10": ["smec", "smec"]}
+
+
+def test_without_labels_a_map_that_loses_many_more_neighbours_than_pca_does_not_ship() -> None:
+    pca = np.full(99, 0.5)
+    shipped = [
+        judge(
+            {8: Measured(np.ones(99), pca - lost, of := {"pca": pca, "truncate": pca / 2}, of, pca > 0)},
+            "overlap@10",
+        )
+        for lost in (LOST - 0.01, LOST + 0.01)
+    ]
+    assert [validation.sizes[0].method for validation in shipped] == ["smec", "pca"]

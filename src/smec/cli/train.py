@@ -48,7 +48,11 @@ def train(
         str | None, typer.Option(help="default, or paper: the method as published. Default: default.")
     ] = None,
     unsupervised: Annotated[
-        bool, typer.Option("--unsupervised", help="Train on the corpus alone, without queries and qrels.")
+        bool,
+        typer.Option(
+            "--unsupervised",
+            help="Train without judgements, on documents and on queries but those of other splits.",
+        ),
     ] = False,
     corpus: Annotated[
         str | None,
@@ -59,7 +63,10 @@ def train(
     ] = None,
     queries: Annotated[
         Path | None,
-        typer.Option(help="With a URL: folder of queries.* and qrels/train.tsv. Default: those of DATASET."),
+        typer.Option(
+            help="File of further queries that nobody judged, such as a log. With a URL also a folder of "
+            "queries.* and qrels/train.tsv."
+        ),
     ] = None,
     codec: Annotated[
         str | None,
@@ -94,7 +101,8 @@ def train(
 ) -> None:
     """Train a compressor on the embeddings of a dataset folder or of a database.
 
-    Uses the judgements in qrels/train.tsv. Train queries are held out together with the documents that they
+    Learns from documents, from queries that nobody judged (those that no split names, and a log) and from the
+    judgements in qrels/train.tsv. Train queries are held out together with the documents that they
     ask for. On such new documents a size must not be below PCA, nor significantly below centred PCA, SpecTemp
     and truncation; over all held-out queries it must be better. Else it ships PCA or a better baseline.
 
@@ -103,6 +111,7 @@ def train(
     from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.cli.progress import training_progress
     from smec.config import build_config
+    from smec.method.trainer import found
     from smec.method.trainer import train as fit
     from smec.training.checkpoint import discard
     from smec.training.execution import together
@@ -124,8 +133,11 @@ def train(
             seed=seed,
         )
         with training_progress(silent=not execution.processes.first) as shown:
+            data = _opened(dataset, queries, settings, shown.reading)
+            if execution.processes.first:
+                typer.echo(f"found: {found(data, settings)}", err=True)
             compressor = fit(
-                _opened(dataset, queries, settings, shown.reading),
+                data,
                 config=settings,
                 checkpoint=checkpoint_folder(output),
                 resume=resume,
@@ -160,20 +172,23 @@ def train(
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
 
 
-def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset | Path:
-    """The corpus of a collection; a folder as it is."""
-    if not is_url(dataset):
-        if queries is not None:
-            raise ConfigError("--queries is for a collection's URL; a dataset folder holds its own")
-        return Path(dataset)
+def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:
+    """A folder or a collection, with the log of queries if there is one."""
     from smec.databases.training import open_corpus
+    from smec.method.trainer import opened
 
-    if settings.supervised and queries is None:
+    log = queries if queries is not None and not queries.is_dir() else None
+    if not is_url(dataset):
+        if queries is not None and log is None:
+            raise ConfigError("--queries: a folder is for a collection's URL; name the file of a log")
+        return opened(dataset, settings, reading, log=log)
+    if settings.supervised and (queries is None or log is not None):
         raise ConfigError(
             "a collection holds no judgements: train with --unsupervised, or name a folder of queries.* and "
             "qrels/train.tsv with --queries"
         )
-    return open_corpus(dataset, settings.pool, queries=queries, seed=settings.seed, progress=reading)
+    folder = queries if log is None else None
+    return open_corpus(dataset, settings.pool, queries=folder, log=log, seed=settings.seed, progress=reading)
 
 
 def checkpoint_folder(output: Path) -> Path:

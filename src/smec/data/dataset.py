@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +106,10 @@ class Dataset:
         The file that a split was read from, for messages.
     whole : Whole, optional
         Of the corpus that ``corpus`` is only a sample of; see `smec.data.sample.open_sample`.
+    log : Embeddings or ndarray of shape (l, D), optional
+        Queries that nobody judged, beside those of ``queries``: see `unjudged`.
+    reserved : collection of str
+        Ids of queries that other splits judge, where ``qrels`` does not hold these splits.
 
     Raises
     ------
@@ -122,24 +126,31 @@ class Dataset:
         *,
         qrels_files: Mapping[str, Path] | None = None,
         whole: Whole | None = None,
+        log: Embeddings | FloatArray | None = None,
+        reserved: Collection[str] = (),
     ) -> None:
         self.name = name
         self._whole = whole
+        self._reserved = frozenset(reserved)
+        self.log = log if log is None or isinstance(log, Embeddings) else numbered(log, "log")
         self.corpus = corpus if isinstance(corpus, Embeddings) else numbered(corpus, "corpus")
         self.queries = (
             queries if queries is None or isinstance(queries, Embeddings) else numbered(queries, "queries")
         )
         self.qrels: dict[str, Qrels] = dict(qrels or {})
         self._qrels_files = dict(qrels_files or {})
-        if self.queries is not None and self.queries.dim != self.dim:
-            raise DataError(
-                f"{name}: queries have {self.queries.dim} dims, but the corpus {self.dim}; "
-                "embed both with the same model"
-            )
+        for what, asked in (("queries have", self.queries), ("the log of queries has", self.log)):
+            if asked is not None and asked.dim != self.dim:
+                raise DataError(
+                    f"{name}: {what} {asked.dim} dims, but the corpus {self.dim}; "
+                    "embed both with the same model"
+                )
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Dataset:
+    def open(cls, path: str | os.PathLike[str], *, log: str | os.PathLike[str] | None = None) -> Dataset:
         """Open a dataset folder: ``corpus.*``, ``queries.*`` and ``qrels/*``, the last two optional.
+
+        ``log`` is a file, or a folder of shards, of further queries that nobody judged.
 
         Raises
         ------
@@ -155,6 +166,7 @@ class Dataset:
             qrels={split: read_qrels(file) for split, file in files.items()},
             name=folder.resolve().name,
             qrels_files=files,
+            log=None if log is None else read_vectors(Path(log)),
         )
 
     @property
@@ -203,6 +215,35 @@ class Dataset:
             qrels={query: qrels[query] for query in ids},
         )
 
+    def unjudged(self, split: str, *, judged: bool = True) -> FloatArray:
+        """Return the queries that a training for ``split`` may learn from without judgements.
+
+        Those of ``queries`` that no other split names and, with ``judged``, for which ``split`` has no
+        relevant document; then those of ``log``.
+
+        Parameters
+        ----------
+        split : str
+        judged : bool
+            Whether the judgements of ``split`` are used too; False: its queries are among those returned.
+
+        Returns
+        -------
+        ndarray of shape (u, D)
+            A copy, in the order of the files.
+        """
+        parts = []
+        if self.queries is not None:
+            taken = set(self._reserved)
+            taken |= {query for name, qrels in self.qrels.items() if name != split for query in qrels}
+            if judged:
+                taken |= {q for q, of in self.qrels.get(split, {}).items() if max(of.values(), default=0) > 0}
+            rows = [row for row, id_ in enumerate(self.queries.ids) if id_ not in taken]
+            parts.append(np.asarray(self.queries.vectors[rows]))
+        if self.log is not None:
+            parts.append(np.asarray(self.log.vectors))
+        return np.concatenate(parts) if parts else np.empty((0, self.dim), dtype=np.float32)
+
     def fingerprint(self, split: str | None = None) -> dict[str, str]:
         """SHA-256 of "corpus", "queries" (if any) and, for a given split, "qrels".
 
@@ -216,6 +257,8 @@ class Dataset:
         hashes = {"corpus": self._whole.sha256 if self._whole else embeddings_sha256(self.corpus)}
         if self.queries is not None:
             hashes["queries"] = embeddings_sha256(self.queries)
+        if self.log is not None:
+            hashes["log"] = embeddings_sha256(self.log)
         if split is not None:
             hashes["qrels"] = qrels_sha256(self._split(split))
         return hashes

@@ -34,6 +34,7 @@ def open_sample(
     seed: int = 0,
     split: str | None = "train",
     progress: OnRows | None = None,
+    log: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Open a dataset folder for a training that holds at most ``rows`` rows of the corpus.
 
@@ -53,6 +54,8 @@ def open_sample(
         the sample; None: no judgements matter.
     progress : callable, optional
         Called with (rows read, rows in all) after each block.
+    log : path, optional
+        File, or folder of shards, of queries that nobody judged, beside those of the folder.
 
     Raises
     ------
@@ -65,9 +68,11 @@ def open_sample(
     suffix = ".parquet" if corpus.is_dir() else corpus.suffix
     source = streamed(suffix).source(corpus) if suffix in STREAMED else None
     if source is None or not source.has_ids or source.rows <= rows:
-        return Dataset.open(folder)
+        return Dataset.open(folder, log=log)
     name = folder.resolve().name
-    return sampled_dataset(source, str(corpus), name, rows, folder, seed=seed, split=split, progress=progress)
+    return sampled_dataset(
+        source, str(corpus), name, rows, folder, seed=seed, split=split, progress=progress, log=log
+    )
 
 
 def sampled_dataset(
@@ -80,6 +85,7 @@ def sampled_dataset(
     seed: int = 0,
     split: str | None = "train",
     progress: OnRows | None = None,
+    log: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """A sample of an opened corpus, with the queries and the judgements of ``split`` in ``folder``.
 
@@ -88,7 +94,7 @@ def sampled_dataset(
     source : Source
     place, name : str
         What messages call the corpus, and the dataset.
-    rows, seed, split, progress
+    rows, seed, split, progress, log
         As for `open_sample`.
     folder : Path, optional
         Of ``queries.*`` and ``qrels/``; None: there are none.
@@ -98,7 +104,9 @@ def sampled_dataset(
     DataError
         As for `sampled`, or the corpus changed while it was read.
     """
-    files = {} if folder is None else {n: file for n, file in find_qrels(folder).items() if n == split}
+    every = {} if folder is None else find_qrels(folder)
+    files = {n: file for n, file in every.items() if n == split}
+    reserved = {query for n, file in every.items() if n not in (split, "train") for query in read_qrels(file)}
     qrels = {n: read_qrels(file) for n, file in files.items()}
     judged = {document for of in qrels.values() for documents in of.values() for document in documents}
     queries = None if folder is None else find_queries(folder)
@@ -108,7 +116,16 @@ def sampled_dataset(
         raise DataError(
             f"{place}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
         )
-    return Dataset(sample, asked, qrels, name, qrels_files=files, whole=whole)
+    return Dataset(
+        sample,
+        asked,
+        qrels,
+        name,
+        qrels_files=files,
+        whole=whole,
+        log=None if log is None else read_vectors(Path(log)),
+        reserved=reserved,
+    )
 
 
 def drawn_rows(total: int, always: IntArray, limit: int, seed: int) -> IntArray:

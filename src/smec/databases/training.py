@@ -48,6 +48,7 @@ def open_corpus(
     rows: int,
     *,
     queries: str | Path | None = None,
+    log: str | Path | None = None,
     seed: int = 0,
     progress: OnRows | None = None,
 ) -> Dataset:
@@ -60,6 +61,8 @@ def open_corpus(
         Documents that are judged are kept beyond them if they are more.
     queries : path, optional
         Folder of ``queries.*`` and ``qrels/train.*``, as in a dataset folder.
+    log : path, optional
+        File of queries that nobody judged.
     seed : int
         Of the sample.
     progress : callable, optional
@@ -79,5 +82,5 @@ def open_corpus(
     place = str(parse(url)).rpartition("#")[2]
     with open_source(url) as source:
         return sampled_dataset(
-            source, place, place.partition("?")[0], rows, folder, seed=seed, progress=progress
+            source, place, place.partition("?")[0], rows, folder, seed=seed, progress=progress, log=log
         )

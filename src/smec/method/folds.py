@@ -19,7 +19,13 @@ from smec.method.schedule import OnProgress, Schedule
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
 from smec.training.held_out import training_folds
-from smec.training.pool import Pool, document_pool, fold_pools, judged_train_queries
+from smec.training.pool import (
+    Pool,
+    document_pool,
+    fold_pools,
+    judged_train_queries,
+    logged_queries,
+)
 from smec.training.processes import Processes
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
@@ -58,7 +64,10 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     if config.layers == "fresh":  # layers of their own cannot be averaged
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
-    pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool)
+    logged = logged_queries(
+        dataset, seed=config.seed, limit=config.pool, validation=config.validation, judged=True
+    )
+    pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [
         Fold(
             number,
@@ -70,6 +79,18 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         )
         for number, (pool, part) in enumerate(zip(pools, parts, strict=True))
     ]
+
+
+def unlabelled_fold(dataset: Dataset, folds: Sequence[Fold], execution: Execution = ON_CPU) -> Fold | None:
+    """Take the queries without judgements of a training with labels: those to teach, and those held out.
+
+    None where there are not enough of them, or where the training has no labels anyway.
+    """
+    pool = folds[0].pool
+    if pool.held_out is None or not len(pool.log):
+        return None
+    pool = replace(pool, queries=pool.queries[:0], positives=(), held_out=None)
+    return Fold(0, 1, pool, HeldOut(dataset, pool, execution.processes))
 
 
 @dataclass(frozen=True)

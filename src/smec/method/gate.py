@@ -1,21 +1,22 @@
 """The no-harm gate: what every size ships, by what it scored on held-out queries (design section 4).
 
-A size ships the trained map only if that is, on new documents, not below PCA, nor significantly below another
-baseline, and over all held-out queries significantly better than PCA. Otherwise it ships PCA, or the baseline
-that is better than PCA.
-"""
+With labels a size ships the trained map only if that is, on new documents, not below PCA, nor significantly
+With labels a size ships the trained map only if that is, on new documents, not below PCA, nor significantly
+below another baseline, and over all held-out queries significantly better than PCA. Otherwise it ships PCA,
+or the baseline that is better than PCA. Without labels it ships the map where PCA loses many neighbours.
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from smec.artefact import SizeMetrics, Validation
-from smec.card import FEWEST_TOLD
+from smec.card import FEWEST_TOLD, KEPT
 from smec.config import CorpusKind
 from smec.evaluation.intervals import bootstrap_interval
 from smec.training.validation import HeldOut
@@ -31,11 +32,11 @@ LEVEL_SHARED = 0.25
 matrix, so that what is sure of their mean makes a gain of each more likely."""
 
 LEVEL_UNLABELLED = 0.01
-"""Level without labels, where the candidate is the best of many checks on the same held-out vectors."""
+"""Level without labels, at which truncation has to be better than PCA to ship."""
 
-KEPT = 0.7
-"""Without labels, PCA ships if it keeps at least this share of the nearest neighbours: it then keeps most of
-what agreement with the full vectors can tell, and relevance may lie in the rest."""
+LOST = 0.1
+"""The map must not keep a share that is smaller than PCA's by more: its teacher's weaker axes change
+neighbours on purpose, by up to .08 where retrieval gained; more is a training that went wrong."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def judge(
     enabled: bool = True,
     corpus: CorpusKind = "growing",
     unjudged: Mapping[int, Measured] | None = None,
+    asked: Literal["queries", "documents"] = "queries",
+    agreement: Mapping[int, Measured] | None = None,
 ) -> Validation:
     """Decide what every size ships.
 
@@ -126,11 +129,19 @@ def judge(
         Whether new documents decide, or all held-out queries.
     unjudged : mapping, optional
         With a fixed corpus: dim -> what was measured on new documents. It is told and decides nothing.
+    asked : {"queries", "documents"}
+        Without labels: whose neighbours were looked for.
+    agreement : mapping, optional
+        For a map that read no label, beside judged queries: dim -> overlap@10 of held-out queries that nobody
+        judged. A size then ships the map as without labels, if it is not significantly below PCA.
     """
     if metric == "overlap@10":
-        methods = {dim: _without_labels(size) for dim, size in sizes.items()}
+        methods = {dim: _without_labels(size, asked) for dim, size in sizes.items()}
     else:
         methods = _with_labels(sizes, corpus)
+        for dim, logged in (agreement or {}).items():
+            if _without_labels(logged, "queries") == "smec" and _not_worse(sizes[dim], corpus):
+                methods[dim] = "smec"
     if not enabled:
         methods = dict.fromkeys(sizes, "smec")
     first = next(iter(sizes.values()))
@@ -139,22 +150,36 @@ def judge(
             "metric": metric,
             "queries": len(first.full),
             "corpus": corpus if metric == "ndcg@10" else None,
+            "asked": asked,
             "sizes": tuple(
-                _described(dim, methods[dim], size, metric, None if unjudged is None else unjudged[dim])
+                _described(
+                    dim,
+                    methods[dim],
+                    size,
+                    metric,
+                    None if unjudged is None else unjudged[dim],
+                    None if agreement is None else agreement[dim],
+                )
                 for dim, size in sizes.items()
             ),
         }
     )
 
 
-def _without_labels(size: Measured) -> str:
-    # Overlap is not relevance: a gain in it counts only where PCA loses much.
-    ahead = all(beats(size.smec, rival, LEVEL_UNLABELLED) for rival in size.rivals.values())
-    if ahead and size.rivals["pca"].mean() < KEPT:
+def _without_labels(size: Measured, asked: Literal["queries", "documents"]) -> str:
+    # Overlap is not relevance: the map ships only where PCA loses much.
+    pca = size.rivals["pca"].mean()
+    if pca < KEPT[asked] and size.smec.mean() >= pca - LOST:
         return "smec"
     # PCA where truncation is not significantly better: it is the safer of the two.
     better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], LEVEL_UNLABELLED)
     return "truncate" if better else "pca"
+
+
+def _not_worse(size: Measured, corpus: CorpusKind) -> bool:
+    """Whether judged queries, those for new documents in a growing corpus, do not put the map below PCA."""
+    of = size.of(size.new) if corpus == "growing" else size
+    return not significant(of.rivals["pca"] - of.smec, LEVEL)
 
 
 def _with_labels(sizes: Mapping[int, Measured], corpus: CorpusKind) -> dict[int, str]:
@@ -193,7 +218,12 @@ def _better(sizes: Mapping[int, Measured]) -> set[int]:
 
 
 def _described(
-    dim: int, method: str, size: Measured, metric: str, unjudged: Measured | None = None
+    dim: int,
+    method: str,
+    size: Measured,
+    metric: str,
+    unjudged: Measured | None,
+    agreement: Measured | None,
 ) -> SizeMetrics:
     groups = {}
     if metric == "ndcg@10":
@@ -202,6 +232,8 @@ def _described(
                 groups[name] = _figures(size.of(queries), method)
     if unjudged is not None:
         groups["new"] = _figures(unjudged, method)
+    if agreement is not None:
+        groups["agreement"] = _figures(agreement, method)
     return SizeMetrics.model_validate({"dim": dim, "method": method, **_figures(size, method), **groups})
 
 

@@ -36,7 +36,7 @@ class StagePlan:
 
 def originals_teach(config: TrainConfig) -> Literal["originals"] | None:
     """Whether sizes that are trained without a trained full size are distilled from the originals."""
-    return "originals" if config.supervised and config.distillation.weight else None
+    return "originals" if config.distillation.weight else None
 
 
 def plan_stages(

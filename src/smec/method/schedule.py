@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,21 +129,20 @@ class Schedule:
             layer = self._turned(layer, plan.turned)
         pool, device = self._pool_on_device, self._execution.device
         before, layer = before.to(device), layer.to(device)
-        documents, queries = pool.documents @ before, pool.queries @ before
-        if self._bias is not None:
-            documents, queries = documents + self._bias.to(device), queries + self._bias.to(device)
+        bias = 0.0 if self._bias is None else self._bias.to(device)
+        queries, log, documents = (rows @ before + bias for rows in _rows(pool))
         teacher = None
         if plan.teacher == "layer":
-            teacher = functional.normalize(queries @ layer), functional.normalize(documents @ layer)
+            teacher = _normalised([rows @ layer for rows in (queries, log, documents)])
         elif plan.teacher == "originals":
             teacher = self._originals(pool)
-        return Stage(plan, self._config, pool, documents, queries, layer, teacher, self._execution)
+        return Stage(plan, self._config, pool, documents, queries, log, layer, teacher, self._execution)
 
-    def _originals(self, pool: Pool) -> tuple[Tensor, Tensor]:
+    def _originals(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
         if self._teacher is None:
-            return pool.queries, pool.documents
+            return _rows(pool)
         matrix = self._teacher.to(self._execution.device)
-        return functional.normalize(pool.queries @ matrix), functional.normalize(pool.documents @ matrix)
+        return _normalised([rows @ matrix for rows in _rows(pool)])
 
     def _turned(self, layer: Tensor, columns: int) -> Tensor:
         """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
@@ -250,6 +249,16 @@ class Schedule:
         if "loop" not in saved:
             return learned, None, None
         return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
+
+
+def _rows(pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, log and documents of a pool, a tensor of width D each."""
+    return pool.queries, pool.log.reshape(-1, pool.documents.shape[1]), pool.documents
+
+
+def _normalised(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    queries, log, documents = (functional.normalize(rows) for rows in tensors)
+    return queries, log, documents
 
 
 def _layers(learned: Learned) -> dict[str, Tensor]:

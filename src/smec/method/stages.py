@@ -14,7 +14,7 @@ from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic, triples
 from smec.losses.similarity import absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
-from smec.method.memory import CrossBatchMemory
+from smec.method.memory import DUPLICATE, CrossBatchMemory
 from smec.method.plans import StagePlan
 from smec.method.selection import column_order, training_mask
 from smec.method.stage_codecs import StageCodecs
@@ -26,6 +26,9 @@ from smec.vectors import IntArray
 
 REFLECTIONS = 256
 """Most factors of a learned rotation, even: more of them gained nothing."""
+
+SAME = -1.0
+"""Cosine in place of that of a row with itself, which has nothing to teach."""
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
@@ -40,13 +43,13 @@ class Stage:
     config : TrainConfig
     pool : Pool
         Original embeddings, which pick and weigh the memory's neighbours.
-    documents, queries : Tensor of shape (n, w) and (q, w)
+    documents, queries, log : Tensor of shape (n, w), (q, w) and (u, w)
         The same rows as the stage takes them: in the start's basis (nested), or as the frozen
         stage before left them (fresh).
     layer : Tensor of shape (w, >= columns)
         Where the stage starts; its parameters change the leading columns.
-    teacher : (Tensor of shape (q, v), Tensor of shape (n, v)), optional
-        Unit rows that the sizes are distilled from, queries and documents.
+    teacher : tensors of shape (q, v), (u, v) and (n, v), optional
+        Unit rows that the sizes are distilled from: queries, log and documents.
     execution : Execution
         On its device are all tensors that are given. With several processes, `loss` is the share of one.
     """
@@ -58,8 +61,9 @@ class Stage:
         pool: Pool,
         documents: Tensor,
         queries: Tensor,
+        log: Tensor,
         layer: Tensor,
-        teacher: tuple[Tensor, Tensor] | None = None,
+        teacher: tuple[Tensor, Tensor, Tensor] | None = None,
         execution: Execution = ON_CPU,
     ) -> None:
         self.plan = plan
@@ -69,6 +73,7 @@ class Stage:
         self._pool = pool
         self._documents = documents
         self._queries = queries
+        self._log = log
         self._layer = layer
         drawn = {"negatives": config.distillation.negatives} if plan.teacher == "layer" else {}
         self._batches = Batches(pool, config.optimiser.model_copy(update=drawn), config.seed, plan.number)
@@ -126,8 +131,8 @@ class Stage:
         project = _Projection(matrix, self.plan.sizes, self._mask(parameters, step))
         weight = self._memory_weight()
         total = torch.zeros((), device=self._device)
-        if self._config.supervised:
-            total = total + self._label_loss(batch, project)
+        if self._config.supervised or self._teaching is not None:
+            total = total + self._query_loss(batch, project)
         if weight:
             total = total + weight * self._memory_loss(batch, project, step)
         return total
@@ -149,19 +154,20 @@ class Stage:
         key = [self._config.seed, 3, self.plan.number, step]
         return training_mask(parameters["logits"], self.plan.sizes[-1], step / self.plan.steps, key)
 
-    def _label_loss(self, batch: Batch, project: _Projection) -> Tensor:
-        """L_rank of the queries, and what the teacher says of queries and of random documents."""
+    def _query_loss(self, batch: Batch, project: _Projection) -> Tensor:
+        """L_rank of the judged queries, and what the teacher says of queries and of random documents."""
         distillation = self._config.distillation
         part = self._part(batch)
         teacher = self._teacher(batch, part)
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
-        queries = project(self._queries[part.queries])
-        for q, (d, stored) in zip(queries, self._batch_documents(batch, project), strict=True):
-            scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
-            total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
+        queries, logged = project(self._queries[part.queries]), project(self._log[part.log])
+        for q, u, (d, stored) in zip(queries, logged, self._batch_documents(batch, project), strict=True):
+            scores = (torch.cat([q, u, d[part.anchors]]) @ stored.T).float()
+            if self._config.rank.weight and len(batch.queries):
+                total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
             if teacher is not None:
-                student = _without_own(scores, count, part.anchors)
+                student = scores.masked_fill(teacher == SAME, SAME)
                 loss = _weighed(part.taught, listwise_kl, student, teacher, distillation.temperature)
                 total = total + distillation.weight * loss
         return total
@@ -172,16 +178,19 @@ class Stage:
         anchors = self._anchors(batch)
         own_anchors = anchors[self._processes.share(len(anchors))]
         own_queries, grades = batch.queries[queries], batch.grades[queries]
-        rank = len(own_queries) / len(batch.queries)
+        log = batch.log[self._processes.share(len(batch.log))]
+        rank = len(own_queries) / max(1, len(batch.queries))
         if self._config.rank.loss == "pairwise" and self._processes.count > 1:
             rank = triples(grades) / max(1, triples(batch.grades))
         return _Part(
             queries=own_queries,
             first=queries.start,
             grades=grades.to(self._device),
+            log=log,
             anchors=own_anchors,
             rank=rank,
-            taught=(len(own_queries) + len(own_anchors)) / (len(batch.queries) + len(anchors)),
+            taught=(len(own_queries) + len(log) + len(own_anchors))
+            / (len(batch.queries) + len(batch.log) + len(anchors)),
         )
 
     def _rank_loss(self, scores: Tensor, part: _Part) -> Tensor:
@@ -212,18 +221,25 @@ class Stage:
         return documents if codec is None else straight_through(documents, codec)
 
     def _teacher(self, batch: Batch, part: _Part) -> Tensor | None:
+        """Cosines of what is taught and the batch's documents, `SAME` where they are the same."""
         if self._teaching is None:
             return None
-        queries, documents = self._teaching
+        queries, log, documents = self._teaching
         own = documents[batch.documents]
-        scores = (torch.cat([queries[part.queries], own[part.anchors]]) @ own.T).float()
-        return _without_own(scores, len(part.queries), part.anchors)
+        # In bf16 near neighbours would count as duplicates.
+        with torch.autocast(self._device.type, enabled=False):
+            scores = torch.cat([queries[part.queries], log[part.log], own[part.anchors]]) @ own.T
+        return scores.masked_fill(scores > DUPLICATE, SAME)
 
     def _anchors(self, batch: Batch) -> Tensor:
         """Places in the batch's documents, from its end, where the random ones are that are taught."""
         total = len(batch.documents)
-        count = self._config.distillation.anchors if self.plan.teacher == "layer" else 0
-        count = min(count, total, count * MANY // len(self._queries))
+        count = self._config.distillation.anchors if self._teaching is not None else 0
+        if len(batch.queries):
+            count = min(count, count * MANY // len(self._queries))
+        elif not len(batch.log):
+            count += self._config.optimiser.batch
+        count = min(count, total)
         return torch.arange(total - count, total)
 
     def _memory_loss(self, batch: Batch, project: _Projection, step: int) -> Tensor:
@@ -254,6 +270,7 @@ class _Part:
     first: int
     """Which query of the batch the first one is."""
     grades: Tensor
+    log: IntArray
     anchors: Tensor
     """Places in the batch's documents."""
     rank: float
@@ -265,13 +282,6 @@ class _Part:
 def _weighed(weight: float, loss: Callable[..., Tensor], scores: Tensor, *others: object) -> Tensor:
     """A part of a loss that is a mean over rows; of no rows nothing, though a function of the scores."""
     return weight * loss(scores, *others) if len(scores) else scores.sum()
-
-
-def _without_own(scores: Tensor, first: int, anchors: Tensor) -> Tensor:
-    """Scores in which no anchor (rows from ``first`` on) is its own neighbour."""
-    own = torch.zeros_like(scores, dtype=torch.bool)
-    own[torch.arange(first, len(scores)), anchors] = True
-    return scores.masked_fill(own, -1.0)
 
 
 @dataclass(frozen=True)

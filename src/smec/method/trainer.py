@@ -18,15 +18,16 @@ from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
 from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
-from smec.method.candidates import Trained, train_candidates
+from smec.method.candidates import UNLABELLED, Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
-from smec.method.folds import Fold, Start, average, draw_folds, measure_folds
-from smec.method.gate import Measured, judge
+from smec.method.folds import Fold, Start, average, draw_folds, measure_folds, unlabelled_fold
+from smec.method.gate import Measured, judge, measure
 from smec.method.schedule import OnProgress
 from smec.method.unjudged import measure_new_documents
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
+from smec.training.pool import judged_train_queries
 
 
 def train(
@@ -109,7 +110,7 @@ def train(
     states = _States(checkpoint, run)
     if not resume:
         states.discard()  # those of an earlier training, which a later --resume would meet
-    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
+    trained = train_candidates(run.start, run.config, run.folds, run.log, states, resume, progress)
     unjudged = None
     if run.config.supervised and run.config.corpus == "fixed":
         state = states(len(run.config.candidates) or 1, 0)
@@ -123,7 +124,7 @@ def train(
 def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compressor, Compressor]:
     """Train once; return what the gate ships, and the trained map at every size."""
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    trained = train_candidates(run.start, run.config, run.folds, run.log, _States(None, run), False, None)
     return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
 
 
@@ -142,7 +143,7 @@ def cross_validate(
         Whether the query asks for documents that are relevant to no fitted query.
     """
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    trained = train_candidates(run.start, run.config, run.folds, run.log, _States(None, run), False, None)
     new = [np.arange(fold.held_out.count) < fold.held_out.new for fold in run.folds]
     scores = np.concatenate([check.scores for check in trained.checks], axis=1)
     return run.start.sizes, scores, np.concatenate(new)
@@ -157,6 +158,8 @@ class _Run:
     data: dict[str, str]
     start: Start
     folds: list[Fold]
+    log: Fold | None
+    """Queries without judgements beside judged ones."""
     stored: list[Coded]
     """Sizes and codecs to choose from; empty where nothing is to be chosen."""
 
@@ -179,7 +182,9 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     axes = processes.of_first(principal_axes(moment))
     fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
     start = Start(sizes, axes, moment, fitted, execution)
-    return _Run(dataset, config, data, start, draw_folds(dataset, config, execution), stored)
+    folds = draw_folds(dataset, config, execution)
+    log = unlabelled_fold(dataset, folds, execution)
+    return _Run(dataset, config, data, start, folds, log, stored)
 
 
 def _ship(
@@ -188,8 +193,20 @@ def _ship(
     """Decide what every size ships, and make the compressor."""
     config, start = run.config, run.start
     measured = measure_folds(run.dataset, start, run.folds, trained.checks, config.codec)
-    metric = run.folds[0].held_out.metric
-    judged = judge(measured, metric, enabled=gate, corpus=config.corpus, unjudged=unjudged)
+    candidates = start.candidates(average(trained.checks))
+    held_out = run.folds[0].held_out
+    agreement = None
+    if trained.name == UNLABELLED and run.log is not None:
+        agreement = measure(candidates, run.log.held_out, config.codec)
+    judged = judge(
+        measured,
+        held_out.metric,
+        enabled=gate,
+        corpus=config.corpus,
+        unjudged=unjudged,
+        asked=held_out.asked,
+        agreement=agreement,
+    )
     validation = judged.model_copy(
         update={
             "candidate": trained.name,
@@ -200,7 +217,6 @@ def _ship(
             "removed": -(-sum(fold.removed for fold in run.folds) // len(run.folds)),
         }
     )
-    candidates = start.candidates(average(trained.checks))
     return assemble(
         run.dataset,
         config,
@@ -245,7 +261,24 @@ class _States:
                 self(candidate, fold).discard()
 
 
-def opened(path: str | Path, config: TrainConfig, reading: OnRows | None = None) -> Dataset:
-    """A dataset folder as a training with this configuration takes it."""
+def opened(
+    path: str | Path, config: TrainConfig, reading: OnRows | None = None, *, log: str | Path | None = None
+) -> Dataset:
+    """A dataset folder as a training with this configuration takes it, with a log of queries beside it."""
     split = "train" if config.supervised else None
-    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading)
+    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading, log=log)
+
+
+def found(dataset: Dataset, config: TrainConfig) -> str:
+    """Say what a training can learn from: "809 queries, 30 of them judged; 5,183 documents".
+
+    Raises
+    ------
+    DataError
+        As for `train`.
+    """
+    judged = len(judged_train_queries(dataset)) if config.supervised else 0
+    queries = judged + len(dataset.unjudged("train", judged=config.supervised))
+    documents = dataset.moments.rows
+    said = f"{queries:,} queries, {judged:,} of them judged; " if queries else ""
+    return f"{said}{documents:,} documents"

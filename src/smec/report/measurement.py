@@ -160,7 +160,9 @@ def _pointed_to(model: Compressor) -> tuple[tuple[int, str], str]:
             if choice.target is None
             else f"a target of {100 * choice.target:g} % of the full score"
         )
-        kind = "held-out train queries" if model.manifest.supervised else "held-out vectors"
+        kind = "held-out train queries"
+        if not model.manifest.supervised:
+            kind = f"held-out {(validation and validation.asked) or 'vectors'}"
         return (
             (choice.chosen.dim, choice.chosen.codec),
             f"This size and code were chosen in training, for {asked}, on {kind}.",

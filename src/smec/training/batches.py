@@ -24,12 +24,15 @@ class Batch:
     ----------
     queries : ndarray of shape (B,)
         Rows of ``pool.queries``; empty without labels.
+    log : ndarray of shape (U,)
+        Rows of ``pool.log``; empty where that is.
     documents : ndarray of shape (n,)
         Rows of ``pool.documents``: a positive of each query first, then negatives, the random ones last.
     grades : Tensor of shape (B, n), float32
     """
 
     queries: IntArray
+    log: IntArray
     documents: IntArray
     grades: Tensor
 
@@ -51,31 +54,34 @@ class Batches:
         self._key = [seed, 1, stage]
         self._of_row = np.zeros(len(pool.rows), dtype=np.float32)  # scratch: one query's grades
         count = min(options.hard_negatives, len(pool.rows))
-        self._nearest = _nearest(pool, count) if count and len(pool.queries) else None
-        self._anchors = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
+        self._nearest = _nearest(pool.queries, pool.documents, count)
+        self._nearest_logged = _nearest(pool.log, pool.documents, count)
+        self._usable = np.setdiff1d(np.arange(len(pool.rows)), pool.held_out_rows, assume_unique=True)
 
     def draw(self, step: int) -> Batch:
         """The batch of ``step``; queries come in random epochs, each once per epoch."""
         rng = np.random.default_rng([*self._key, step])
-        if not len(self._pool.queries):
-            size = min(self._options.batch, len(self._anchors))
-            documents = rng.choice(self._anchors, size=size, replace=False)
-            none = np.empty(0, dtype=np.int64)
-            return Batch(none, documents, torch.empty(0, len(documents)))
-        queries = self._epoch_slice(step)
-        positives = np.array([self._draw_positive(query, rng) for query in queries])
-        total = len(self._pool.rows)
-        negatives = rng.choice(total, min(self._options.negatives, total), replace=False)
-        hard = [] if self._nearest is None else [np.unique(self._nearest[queries])]
-        documents = np.concatenate([positives, *hard, negatives])
-        return Batch(queries, documents, self._grade_matrix(queries, documents))
+        queries = self._epoch_slice(step, len(self._pool.queries), 2**31)
+        log = self._epoch_slice(step, len(self._pool.log), 2**32)
+        positives = np.array([self._draw_positive(query, rng) for query in queries], dtype=np.int64)
+        random = self._random(rng, len(queries) + len(log))
+        hard = np.concatenate([self._nearest[queries].ravel(), self._nearest_logged[log].ravel()])
+        documents = np.concatenate([positives, np.unique(hard), random])
+        return Batch(queries, log, documents, self._grade_matrix(queries, documents))
 
-    def _epoch_slice(self, step: int) -> IntArray:
-        total = len(self._pool.queries)
+    def _random(self, rng: np.random.Generator, queries: int) -> IntArray:
+        """Random documents: negatives, and where there are no queries anchors in place of them."""
+        count = self._options.negatives + (0 if queries else self._options.batch)
+        drawn: IntArray = rng.choice(self._usable, min(count, len(self._usable)), replace=False)
+        return drawn
+
+    def _epoch_slice(self, step: int, total: int, salt: int) -> IntArray:
         size = min(self._options.batch, total)
+        if not size:
+            return np.empty(0, dtype=np.int64)
         per_epoch = total // size
         epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng([*self._key, 2**31 + epoch]).permutation(total)
+        order = np.random.default_rng([*self._key, salt + epoch]).permutation(total)
         return order[place * size : (place + 1) * size]
 
     def _draw_positive(self, query: int, rng: np.random.Generator) -> int:
@@ -92,8 +98,9 @@ class Batches:
         return torch.from_numpy(matrix)
 
 
-def _nearest(pool: Pool, count: int) -> IntArray:
+def _nearest(queries: Tensor, documents: Tensor, count: int) -> IntArray:
     """Rows of the ``count`` documents that are nearest to each query, as they are before training."""
-    blocks = (pool.queries[block] @ pool.documents.T for block in row_blocks(len(pool.queries), QUERY_ROWS))
-    found: IntArray = torch.cat([scores.topk(count, dim=1).indices for scores in blocks]).numpy()
-    return found
+    blocks = (queries[block] @ documents.T for block in row_blocks(len(queries), QUERY_ROWS) if count)
+    found = [scores.topk(count, dim=1).indices for scores in blocks]
+    nearest: IntArray = torch.cat(found).numpy() if found else np.empty((len(queries), 0), dtype=np.int64)
+    return nearest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from smec.data import Dataset, JudgedQueries
 from smec.data.sample import drawn_rows
 from smec.errors import DataError
 from smec.training.document_folds import DocumentFold
-from smec.vectors import FloatArray, IntArray, normalise
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise
 
 FEWEST_QUERIES = 4
 """Fewer judged train queries cannot be split into something to fit and something to check."""
@@ -22,6 +22,9 @@ FEWEST_QUERIES = 4
 FEWEST_CHECKED = 30
 """Held out even where it is more than the share, up to a quarter of the queries: a mean over fewer
 says little."""
+
+FEWEST_LOGGED = 8
+"""Fewer different queries without judgements are not learned from: a part of them has to be held out."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Pool:
         Pool rows never drawn as anchors; the validation of a training without labels.
     new : int
         How many of the held-out queries ask for documents that are relevant to no fitted query.
+    log : Tensor of shape (u, D), float32
+        Queries without judgements that are taught.
+    held_out_log : ndarray of shape (w, D), float32
+        Queries without judgements that are not taught; the validation of a training without labels.
     """
 
     rows: IntArray
@@ -52,6 +59,8 @@ class Pool:
     held_out: JudgedQueries | None
     held_out_rows: IntArray
     new: int = 0
+    log: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    held_out_log: Float32Array = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @property
     def ids(self) -> range:
@@ -60,11 +69,16 @@ class Pool:
 
     def to(self, device: torch.device) -> Pool:
         """The pool with its embeddings to fit on a device."""
-        return replace(self, documents=self.documents.to(device), queries=self.queries.to(device))
+        return replace(
+            self,
+            documents=self.documents.to(device),
+            queries=self.queries.to(device),
+            log=self.log.to(device),
+        )
 
 
 def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig) -> Pool:
-    """Draw the pool of a training without labels, and the documents of it that are held out.
+    """Draw the pool of a training without labels, and the queries that are held out, or else documents.
 
     Parameters
     ----------
@@ -86,10 +100,45 @@ def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: Valida
             f"{dataset.corpus.name}: {len(rows)} vectors are too few to train on; "
             f"{FEWEST_QUERIES} is the least"
         )
-    order = np.random.default_rng([seed, 0]).permutation(len(rows))
-    held = np.sort(order[: _held_out_count(len(rows), validation)])
     documents = _unit(dataset.corpus.vectors, rows)
-    return Pool(rows, documents, torch.empty(0, documents.shape[1]), (), None, held)
+    none = torch.empty(0, documents.shape[1])
+    log, held_out_log = logged_queries(dataset, seed=seed, limit=limit, validation=validation, judged=False)
+    held = np.empty(0, dtype=np.int64)
+    if not len(log):
+        order = np.random.default_rng([seed, 0]).permutation(len(rows))
+        held = np.sort(order[: _held_out_count(len(rows), validation)])
+    return Pool(rows, documents, none, (), None, held, log=torch.from_numpy(log), held_out_log=held_out_log)
+
+
+def logged_queries(
+    dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig, judged: bool
+) -> tuple[Float32Array, Float32Array]:
+    """Draw queries without judgements to teach, and others that are held out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+    limit : int
+        Most queries that are looked at.
+    validation : ValidationConfig
+        Its ``share`` and ``most``.
+    judged : bool
+        Whether judgements are used: judged train queries are then not among these.
+
+    Returns
+    -------
+    taught, held_out : ndarray of shape (u, D) and (w, D), float32
+        Unit rows, each query once. Both empty where there are fewer than `FEWEST_LOGGED` different ones.
+    """
+    vectors = dataset.unjudged("train", judged=judged)
+    rows = drawn_rows(len(vectors), np.empty(0, dtype=np.int64), limit, seed)
+    different = np.unique(normalise(vectors[rows]), axis=0) if len(rows) else vectors.astype(np.float32)
+    if len(different) < FEWEST_LOGGED:
+        return different[:0], different[:0]
+    order = np.random.default_rng([seed, 9]).permutation(len(different))
+    held = _held_out_count(len(different), validation)
+    return different[order[held:]], different[order[:held]]
 
 
 def judged_train_queries(dataset: Dataset) -> JudgedQueries:
@@ -100,6 +149,11 @@ def judged_train_queries(dataset: Dataset) -> JudgedQueries:
     DataError
         Fewer than four.
     """
+    if "train" not in dataset.splits:
+        raise DataError(
+            f"{dataset.name}: has no judgements of train queries (qrels/train.tsv): train without labels "
+            "(--unsupervised), which learns from queries that nobody judged, and from documents"
+        )
     judged = dataset.judged("train")
     if len(judged) < FEWEST_QUERIES:
         raise DataError(
@@ -109,7 +163,14 @@ def judged_train_queries(dataset: Dataset) -> JudgedQueries:
     return judged
 
 
-def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, limit: int) -> list[Pool]:
+def fold_pools(
+    dataset: Dataset,
+    folds: Sequence[DocumentFold],
+    *,
+    seed: int,
+    limit: int,
+    logged: tuple[Float32Array, Float32Array] | None = None,
+) -> list[Pool]:
     """Draw one pool per fold: the same documents, the fold's queries to fit and those held out.
 
     Parameters
@@ -120,7 +181,10 @@ def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, li
     seed : int
     limit : int
         Most corpus rows of the pool, but for the judged ones.
+    logged : (taught, held out), optional
+        Queries without judgements, as `logged_queries` draws them: the same for all folds.
     """
+    taught, held_out_log = logged or (np.empty((0, dataset.dim), np.float32),) * 2
     named = {
         row for fold in folds for part in (fold.fit, fold.new, fold.seen) for of in part.grades for row in of
     }
@@ -135,6 +199,8 @@ def fold_pools(dataset: Dataset, folds: Sequence[DocumentFold], *, seed: int, li
             held_out=fold.new.joined(fold.seen),
             held_out_rows=np.empty(0, dtype=np.int64),
             new=len(fold.new),
+            log=torch.from_numpy(taught),
+            held_out_log=held_out_log,
         )
         for fold in folds
     ]

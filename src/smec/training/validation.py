@@ -21,7 +21,7 @@ DEPTH = 10
 
 
 class HeldOut:
-    """nDCG@10 of the held-out train queries, or without labels overlap@10 of held-out vectors.
+    """nDCG@10 of the held-out train queries, or without labels overlap@10 of held-out queries or documents.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class HeldOut:
     """
 
     metric: Literal["ndcg@10", "overlap@10"]
+    asked: Literal["queries", "documents"]
+    """What is searched for."""
 
     def __init__(
         self, dataset: Dataset, pool: Pool, processes: Processes = ALONE, corpus: CorpusKind = "growing"
@@ -49,7 +51,7 @@ class HeldOut:
         """Unit-length originals that are searched, shape (n, D)."""
         ids = dataset.corpus.ids
         if pool.held_out is not None:
-            self.metric = "ndcg@10"
+            self.metric, self.asked = "ndcg@10", "queries"
             self.queries: Float32Array = normalise(pool.held_out.vectors)
             """Unit-length originals that are searched for, shape (q, D)."""
             self._scorer = Scorer(pool.held_out, ids)
@@ -57,7 +59,9 @@ class HeldOut:
             self._tie_order: IntArray = np.argsort(np.argsort(trec_tie_order(ids)[pool.rows]))
         else:
             self.metric = "overlap@10"
-            self.queries = self.documents[pool.held_out_rows]
+            logged = len(pool.held_out_log) > 0
+            self.asked = "queries" if logged else "documents"
+            self.queries = pool.held_out_log if logged else self.documents[pool.held_out_rows]
             self._tie_order = np.arange(len(pool.rows))
             self._full = self._neighbours(self.documents[self._mine], self.queries)
 
@@ -105,6 +109,8 @@ class HeldOut:
         return self._scorer(self._pool.rows[rows], scores)["nDCG@10"]
 
     def _neighbours(self, documents: Float32Array, queries: Float32Array) -> IntArray:
+        if len(self._pool.held_out_log):
+            return self._search(documents, queries, DEPTH)[1]
         rows = self._search(documents, queries, DEPTH + 1)[1]
         return without_own(rows, self._pool.held_out_rows, DEPTH)
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 
 from smec.config import CorpusKind, TrainConfig, candidate_config
-from smec.errors import DataError
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
 from smec.method.gate import LEVEL, significant
 from smec.method.schedule import OnProgress
@@ -59,18 +58,16 @@ class Trained:
     results: list[FoldResult]
 
 
-def candidate_configs(config: TrainConfig, folds: int, *, logged: bool) -> dict[str | None, TrainConfig]:
+def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
     """Return the candidates to train, or the configuration itself where it names none.
 
     Candidate "trained" is for many labels, which need no folds, or for a fixed corpus; elsewhere it is left
-    out. So is "unlabelled" without queries that nobody judged (``logged`` is false). The only one that is
-    named is trained anyway.
+    out, unless it is the only one that is named.
     """
     if not config.candidates:
         return {None: config}
-    many = folds == 1 or config.corpus == "fixed"
-    fit = {"trained": many, UNLABELLED: logged}
-    names = [name for name in config.candidates if fit.get(name, True)] or config.candidates
+    several = [name for name in config.candidates if name != "trained"]
+    names = config.candidates if folds == 1 or config.corpus == "fixed" or not several else several
     return {name: candidate_config(config, name) for name in names}
 
 
@@ -78,29 +75,18 @@ def train_candidates(
     start: Start,
     config: TrainConfig,
     folds: Sequence[Fold],
-    log: Fold | None,
     states: States,
     resume: bool,
     progress: OnProgress | None,
 ) -> Trained:
-    """Train every candidate on every fold, "unlabelled" once on ``log``; return the best one.
+    """Train every candidate on every fold; return the one that scores best on what was held out.
 
-    That is the one that scores best on what was held out. One that learns from labels has to be
-    significantly better than "unlabelled".
+    One that learns from labels has to be significantly better than "unlabelled".
     """
-    configs = candidate_configs(config, len(folds), logged=log is not None)
+    configs = candidate_configs(config, len(folds))
     best: Trained | None = None
     unlabelled: Trained | None = None
     for number, (name, settings) in enumerate(configs.items()):
-        if name == UNLABELLED:
-            if log is None:
-                raise DataError(
-                    "candidate 'unlabelled' learns from queries without judgements, and there are none"
-                )
-            place = number * len(folds), len(configs) * len(folds)
-            result = train_fold(start, settings, log, states(number, 0), place, resume, progress)
-            unlabelled = _scored_on_all(start, settings, folds, result)
-            continue
         # Each training would rotate its columns otherwise, and their mean would mean nothing.
         alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
         results = []
@@ -109,22 +95,14 @@ def train_candidates(
             state = states(number, fold.number)
             results.append(train_fold(start, alike, fold, state, place, resume, progress))
         trained = _best_check(name, settings, folds, results)
-        best = trained if best is None else _better(best, trained, config.corpus)
+        if name == UNLABELLED:
+            unlabelled = trained
+        else:
+            best = trained if best is None else _better(best, trained, config.corpus)
     if unlabelled is not None and (best is None or not _labels_help(best, unlabelled, folds, config.corpus)):
         return unlabelled
     assert best is not None
     return best
-
-
-def _scored_on_all(start: Start, config: TrainConfig, folds: Sequence[Fold], result: FoldResult) -> Trained:
-    """The last step of a training that fitted no judged query, on the queries that all folds hold out."""
-    step, last = list(result.checks.items())[-1]
-    checks = []
-    for fold in folds:
-        scores = [fold.held_out.scores(last.matrices[dim], config.codec) for dim in start.sizes]
-        checks.append(Check(last.matrices, np.stack(scores)))
-    stages = [FoldResult({}, result.heads, result.stages)]
-    return Trained(UNLABELLED, config, step, 1.0, *_scores(folds, checks), checks, stages)
 
 
 def _labels_help(labelled: Trained, unlabelled: Trained, folds: Sequence[Fold], corpus: CorpusKind) -> bool:
@@ -163,8 +141,8 @@ def _best_check(
             between = [mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
             checks[steps[-1], share] = between
     scores = {key: _scores(folds, of) for key, of in checks.items()}
-    # Agreement with the originals does not tell which step retrieves best.
-    key = _first(scores, config.corpus) if config.supervised else (steps[-1], 1.0)
+    # Without labels the last step: agreement with the originals does not tell which one retrieves best.
+    key = _first(scores, config.corpus) if config.supervised and name != UNLABELLED else (steps[-1], 1.0)
     stages = [FoldResult({}, result.heads, result.stages) for result in results]
     return Trained(name, config, *key, *scores[key], checks[key], stages)
 

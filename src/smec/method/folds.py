@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smec.config import TrainConfig
 from smec.data import Dataset, JudgedQueries
-from smec.method.gate import Candidates, Linear, Measured, Scores
+from smec.method.gate import Candidates, Linear, Measured, Scores, measure
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
 from smec.training.checkpoint import Checkpoint
@@ -47,6 +47,11 @@ class Fold:
     removed: int = 0
     """Judgements that were taken from fitted queries."""
 
+    def unjudged(self) -> Float32Array:
+        """Held-out queries without their judgements, unit rows; in the first fold those of the log, too."""
+        log = self.pool.held_out_log if self.number == 0 else self.pool.held_out_log[:0]
+        return np.concatenate([self.held_out.queries, log.reshape(-1, self.held_out.queries.shape[1])])
+
 
 def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
     """Part the train queries, or without labels the documents.
@@ -64,9 +69,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     if config.layers == "fresh":  # layers of their own cannot be averaged
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
-    logged = logged_queries(
-        dataset, seed=config.seed, limit=config.pool, validation=config.validation, judged=True
-    )
+    logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
     pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [
         Fold(
@@ -79,18 +82,6 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         )
         for number, (pool, part) in enumerate(zip(pools, parts, strict=True))
     ]
-
-
-def unlabelled_fold(dataset: Dataset, folds: Sequence[Fold], execution: Execution = ON_CPU) -> Fold | None:
-    """Take the queries without judgements of a training with labels: those to teach, and those held out.
-
-    None where there are not enough of them, or where the training has no labels anyway.
-    """
-    pool = folds[0].pool
-    if pool.held_out is None or not len(pool.log):
-        return None
-    pool = replace(pool, queries=pool.queries[:0], positives=(), held_out=None)
-    return Fold(0, 1, pool, HeldOut(dataset, pool, execution.processes))
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,8 @@ class Start:
 
     def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
         """The stages, from the tempered principal axes, or from the identity."""
-        plans = plan_stages(config, len(self.axes), self.sizes, len(fold.pool.queries))
+        queries = len(fold.pool.queries) or len(fold.pool.log)
+        plans = plan_stages(config, len(self.axes), self.sizes, queries)
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
             basis, start = self.axes, np.diag(self._scale(config.tempering))
@@ -265,6 +257,20 @@ def measure_folds(
         }
         found[dim] = Measured(full, smec, rivals, rivals, new)
     return found
+
+
+def measure_agreement(
+    dataset: Dataset, start: Start, folds: Sequence[Fold], checks: Sequence[Check], codec: str | None
+) -> dict[int, Measured]:
+    """Overlap@10 of every size on held-out queries, without their judgements: those of `measure_folds`, and
+    those of the log, each by a map that was not taught it.
+    """
+    parts = []
+    for fold, check in zip(folds, checks, strict=True):
+        held_out = replace(fold.pool, held_out=None, held_out_log=fold.unjudged())
+        asked = HeldOut(dataset, held_out, start.execution.processes)
+        parts.append(measure(start.candidates(check.matrices), asked, codec))
+    return {dim: reduce(Measured.joined, [part[dim] for part in parts]) for dim in start.sizes}
 
 
 def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:

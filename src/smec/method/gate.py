@@ -1,9 +1,9 @@
 """The no-harm gate: what every size ships, by what it scored on held-out queries (design section 4).
 
 With labels a size ships the trained map only if that is, on new documents, not below PCA, nor significantly
-With labels a size ships the trained map only if that is, on new documents, not below PCA, nor significantly
 below another baseline, and over all held-out queries significantly better than PCA. Otherwise it ships PCA,
 or the baseline that is better than PCA. Without labels it ships the map where PCA loses many neighbours.
+"""
 
 from __future__ import annotations
 
@@ -84,6 +84,16 @@ class Measured:
             self.new[queries],
         )
 
+    def joined(self, other: Measured) -> Measured:
+        """Return the scores of these queries, then those of the others."""
+        return Measured(
+            np.concatenate([self.full, other.full]),
+            np.concatenate([self.smec, other.smec]),
+            {name: np.concatenate([of, other.fallbacks[name]]) for name, of in self.fallbacks.items()},
+            {name: np.concatenate([of, other.rivals[name]]) for name, of in self.rivals.items()},
+            np.concatenate([self.new, other.new]),
+        )
+
 
 def measure(
     candidates: Mapping[int, Candidates], held_out: HeldOut, codec: str | None = None
@@ -132,8 +142,8 @@ def judge(
     asked : {"queries", "documents"}
         Without labels: whose neighbours were looked for.
     agreement : mapping, optional
-        For a map that read no label, beside judged queries: dim -> overlap@10 of held-out queries that nobody
-        judged. A size then ships the map as without labels, if it is not significantly below PCA.
+        For a map that read no label, beside judged queries: dim -> overlap@10 of held-out queries. A size
+        then ships the map as without labels, if it is not significantly below PCA.
     """
     if metric == "overlap@10":
         methods = {dim: _without_labels(size, asked) for dim, size in sizes.items()}

@@ -76,7 +76,9 @@ class Stage:
         self._log = log
         self._layer = layer
         drawn = {"negatives": config.distillation.negatives} if plan.teacher == "layer" else {}
-        self._batches = Batches(pool, config.optimiser.model_copy(update=drawn), config.seed, plan.number)
+        options = config.optimiser.model_copy(update=drawn)
+        labels = config.rank.weight > 0
+        self._batches = Batches(pool, options, config.seed, plan.number, labels=labels)
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
         self._codecs = StageCodecs(
             config.codec,

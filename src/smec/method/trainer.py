@@ -21,8 +21,8 @@ from smec.method.baselines import baselines
 from smec.method.candidates import UNLABELLED, Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
-from smec.method.folds import Fold, Start, average, draw_folds, measure_folds, unlabelled_fold
-from smec.method.gate import Measured, judge, measure
+from smec.method.folds import Fold, Start, average, draw_folds, measure_agreement, measure_folds
+from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
 from smec.method.unjudged import measure_new_documents
 from smec.training.checkpoint import Checkpoint
@@ -110,7 +110,7 @@ def train(
     states = _States(checkpoint, run)
     if not resume:
         states.discard()  # those of an earlier training, which a later --resume would meet
-    trained = train_candidates(run.start, run.config, run.folds, run.log, states, resume, progress)
+    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
     unjudged = None
     if run.config.supervised and run.config.corpus == "fixed":
         state = states(len(run.config.candidates) or 1, 0)
@@ -124,7 +124,7 @@ def train(
 def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compressor, Compressor]:
     """Train once; return what the gate ships, and the trained map at every size."""
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, run.log, _States(None, run), False, None)
+    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
     return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
 
 
@@ -143,7 +143,7 @@ def cross_validate(
         Whether the query asks for documents that are relevant to no fitted query.
     """
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, run.log, _States(None, run), False, None)
+    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
     new = [np.arange(fold.held_out.count) < fold.held_out.new for fold in run.folds]
     scores = np.concatenate([check.scores for check in trained.checks], axis=1)
     return run.start.sizes, scores, np.concatenate(new)
@@ -158,8 +158,6 @@ class _Run:
     data: dict[str, str]
     start: Start
     folds: list[Fold]
-    log: Fold | None
-    """Queries without judgements beside judged ones."""
     stored: list[Coded]
     """Sizes and codecs to choose from; empty where nothing is to be chosen."""
 
@@ -182,9 +180,7 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     axes = processes.of_first(principal_axes(moment))
     fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
     start = Start(sizes, axes, moment, fitted, execution)
-    folds = draw_folds(dataset, config, execution)
-    log = unlabelled_fold(dataset, folds, execution)
-    return _Run(dataset, config, data, start, folds, log, stored)
+    return _Run(dataset, config, data, start, draw_folds(dataset, config, execution), stored)
 
 
 def _ship(
@@ -196,8 +192,8 @@ def _ship(
     candidates = start.candidates(average(trained.checks))
     held_out = run.folds[0].held_out
     agreement = None
-    if trained.name == UNLABELLED and run.log is not None:
-        agreement = measure(candidates, run.log.held_out, config.codec)
+    if trained.name == UNLABELLED:
+        agreement = measure_agreement(run.dataset, start, run.folds, trained.checks, config.codec)
     judged = judge(
         measured,
         held_out.metric,

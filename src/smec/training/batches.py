@@ -27,7 +27,7 @@ class Batch:
     log : ndarray of shape (U,)
         Rows of ``pool.log``; empty where that is.
     documents : ndarray of shape (n,)
-        Rows of ``pool.documents``: a positive of each query first, then negatives, the random ones last.
+        Rows of ``pool.documents``: a positive of each judged query first, then negatives, random ones last.
     grades : Tensor of shape (B, n), float32
     """
 
@@ -46,12 +46,17 @@ class Batches:
     options : OptimiserConfig
         Its ``batch``, ``negatives`` and ``hard_negatives``.
     seed, stage : int
+    labels : bool
+        Whether a relevant document of each judged query is drawn.
     """
 
-    def __init__(self, pool: Pool, options: OptimiserConfig, seed: int, stage: int) -> None:
+    def __init__(
+        self, pool: Pool, options: OptimiserConfig, seed: int, stage: int, *, labels: bool = True
+    ) -> None:
         self._pool = pool
         self._options = options
         self._key = [seed, 1, stage]
+        self._labels = labels
         self._of_row = np.zeros(len(pool.rows), dtype=np.float32)  # scratch: one query's grades
         count = min(options.hard_negatives, len(pool.rows))
         self._nearest = _nearest(pool.queries, pool.documents, count)
@@ -63,7 +68,8 @@ class Batches:
         rng = np.random.default_rng([*self._key, step])
         queries = self._epoch_slice(step, len(self._pool.queries), 2**31)
         log = self._epoch_slice(step, len(self._pool.log), 2**32)
-        positives = np.array([self._draw_positive(query, rng) for query in queries], dtype=np.int64)
+        asked = queries if self._labels else queries[:0]
+        positives = np.array([self._draw_positive(query, rng) for query in asked], dtype=np.int64)
         random = self._random(rng, len(queries) + len(log))
         hard = np.concatenate([self._nearest[queries].ravel(), self._nearest_logged[log].ravel()])
         documents = np.concatenate([positives, np.unique(hard), random])

@@ -23,6 +23,9 @@ FEWEST_CHECKED = 30
 """Held out even where it is more than the share, up to a quarter of the queries: a mean over fewer
 says little."""
 
+MOST_LOGGED = 10_000
+"""Queries without judgements that are drawn from more of them: what they teach is no single answer."""
+
 FEWEST_LOGGED = 8
 """Fewer different queries without judgements are not learned from: a part of them has to be held out."""
 
@@ -102,7 +105,7 @@ def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: Valida
         )
     documents = _unit(dataset.corpus.vectors, rows)
     none = torch.empty(0, documents.shape[1])
-    log, held_out_log = logged_queries(dataset, seed=seed, limit=limit, validation=validation, judged=False)
+    log, held_out_log = logged_queries(dataset, seed=seed, validation=validation, judged=False)
     held = np.empty(0, dtype=np.int64)
     if not len(log):
         order = np.random.default_rng([seed, 0]).permutation(len(rows))
@@ -111,7 +114,7 @@ def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: Valida
 
 
 def logged_queries(
-    dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig, judged: bool
+    dataset: Dataset, *, seed: int, validation: ValidationConfig, judged: bool
 ) -> tuple[Float32Array, Float32Array]:
     """Draw queries without judgements to teach, and others that are held out.
 
@@ -119,8 +122,6 @@ def logged_queries(
     ----------
     dataset : Dataset
     seed : int
-    limit : int
-        Most queries that are looked at.
     validation : ValidationConfig
         Its ``share`` and ``most``.
     judged : bool
@@ -132,7 +133,7 @@ def logged_queries(
         Unit rows, each query once. Both empty where there are fewer than `FEWEST_LOGGED` different ones.
     """
     vectors = dataset.unjudged("train", judged=judged)
-    rows = drawn_rows(len(vectors), np.empty(0, dtype=np.int64), limit, seed)
+    rows = drawn_rows(len(vectors), np.empty(0, dtype=np.int64), MOST_LOGGED, seed)
     different = np.unique(normalise(vectors[rows]), axis=0) if len(rows) else vectors.astype(np.float32)
     if len(different) < FEWEST_LOGGED:
         return different[:0], different[:0]

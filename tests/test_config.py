@@ -80,11 +80,11 @@ def test_a_corpus_is_growing_or_fixed(corpus: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_a_candidate_replaces_its_own_settings_alone(name: str) -> None:
-    config = build_config(dims=(8, 4), seed=3, codec="int8", distillation={"anchors": 7})
+    config = build_config(dims=(8, 4), seed=3, codec="int8", distillation={"passes": 7.0})
     candidate = candidate_config(config, name)
     assert candidate.candidates == ()
     assert (candidate.dims, candidate.seed, candidate.codec) == ((8, 4), 3, "int8")
-    assert candidate.distillation.anchors == 7
+    assert candidate.distillation.passes == 7
     document = candidate.model_dump()
     assert overlay(document, CANDIDATES[name]) == document
 

@@ -94,6 +94,8 @@ class SizeMetrics(_Scores):
     queries: int | None = None
     """How many held-out queries, where they differ from the `Validation`'s; with ``metric`` for a size that
     `extend` added."""
+    asked: Literal["queries", "documents"] | None = None
+    """What was held out, for such a size."""
     new: GroupMetrics | None = None
     """Queries that ask for documents that are relevant to no fitted query; None: there were none."""
     seen: GroupMetrics | None = None
@@ -145,6 +147,7 @@ class Validation(_Record):
             if added:  # the split of the training is not that of the extension
                 of_sizes |= {"folds": 1, "unused": 0, "removed": 0}
                 of_sizes["corpus"] = self.corpus if metric == "ndcg@10" else None
+                of_sizes["asked"] = sizes[0].asked
             tables.append(self.model_copy(update=of_sizes))
         return tables
 

@@ -63,7 +63,8 @@ def test_other_test_queries_and_judgements_change_no_bit() -> None:
 
 def test_other_test_judgements_change_no_byte_of_the_artefact(tmp_path: Path) -> None:
     dataset = small_dataset()
-    qrels = {"train": dataset.qrels["train"], "test": {"no such query": {"no such document": 1}}}
+    test = {query: {"no such document": 1} for query in dataset.qrels["test"]}
+    qrels = {"train": dataset.qrels["train"], "test": {**test, "no such query": {"no such document": 1}}}
     other = train(Dataset(dataset.corpus, dataset.queries, qrels, dataset.name), config=short(**UNGATED))
     assert saved(other, tmp_path / "other") == saved(trained(), tmp_path / "model")
 
@@ -216,5 +217,5 @@ def test_a_compressor_is_extended_twice_the_same_way_and_shrinks_through_its_hea
 
 
 def test_a_supervised_compressor_is_not_extended_without_judgements() -> None:
-    with pytest.raises(DataError, match="has no qrels for split 'train'"):
+    with pytest.raises(DataError, match=r"has no judgements of train queries \(qrels/train.tsv\)"):
         extend(trained(), Dataset(np.asarray(small_dataset().corpus.vectors)), 6)

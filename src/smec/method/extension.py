@@ -105,7 +105,14 @@ def extend(
     head, stages = _train_head(config, fold, stored, axes, progress)
     heads = {"smec": head, "pca": axes, "truncate": np.eye(smallest, dim, dtype=np.float32)}
     measured = measure({dim: _candidates(dataset, stored, heads, dim)}, fold.held_out, config.codec)
-    validation = judge(measured, fold.held_out.metric, enabled=config.validation.gate, corpus=config.corpus)
+    held_out = fold.held_out
+    validation = judge(
+        measured,
+        held_out.metric,
+        enabled=config.validation.gate,
+        corpus=config.corpus,
+        asked=held_out.asked,
+    )
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])
     folded = _with_head(stored, chosen)
@@ -171,7 +178,7 @@ def _assemble(
     stages: list[dict[str, Any]],
 ) -> Compressor:
     before = compressor.manifest
-    own = {"metric": validation.metric, "queries": validation.queries}
+    own = {"metric": validation.metric, "queries": validation.queries, "asked": validation.asked}
     head = before.validation or validation
     sizes = before.validation.sizes if before.validation is not None else ()
     sizes += tuple(size.model_copy(update=own) for size in validation.sizes)

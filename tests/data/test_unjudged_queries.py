@@ -1,0 +1,107 @@
+"""Queries without judgements: which of a dataset's may be learned from, and how many of a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset_writers import WRITERS
+from smec.config import ValidationConfig
+from smec.data import Dataset, Embeddings
+from smec.data.sample import open_sample
+from smec.errors import DataError
+from smec.training.pool import FEWEST_LOGGED, MOST_LOGGED, logged_queries
+from smec.vectors import Float32Array
+
+TRAIN = {"q0": {"d0": 1}, "q1": {"d1": 0}}
+TEST = {"q2": {"d2": 1}, "q3": {"d3": 0}}
+
+
+def table(prefix: str, count: int, seed: int = 0, dim: int = 6) -> Embeddings:
+    rows = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
+    return Embeddings([f"{prefix}{row}" for row in range(count)], rows)
+
+
+def dataset(log: Embeddings | None = None) -> Dataset:
+    return Dataset(table("d", 9), table("q", 6, 1), {"train": TRAIN, "test": TEST}, log=log)
+
+
+def found(rows: Float32Array, of: Embeddings) -> list[str]:
+    return [of.ids[int(np.flatnonzero((of.vectors == row).all(axis=1))[0])] for row in rows]
+
+
+def test_queries_that_another_split_names_are_left_out_and_judged_ones_too() -> None:
+    data = dataset()
+    assert data.queries is not None
+    # q1 is judged, but nothing is relevant to it; q3 is a test query without a relevant document.
+    assert found(data.unjudged("train"), data.queries) == ["q1", "q4", "q5"]
+    assert found(data.unjudged("train", judged=False), data.queries) == ["q0", "q1", "q4", "q5"]
+
+
+def test_a_log_comes_after_them() -> None:
+    log = table("l", 3, seed=2)
+    found_rows = dataset(log).unjudged("train")
+    assert len(found_rows) == 6
+    np.testing.assert_array_equal(found_rows[3:], log.vectors)
+    assert dataset(log).fingerprint("train").keys() - dataset().fingerprint("train").keys() == {"log"}
+
+
+def test_a_corpus_alone_has_none() -> None:
+    assert Dataset(table("d", 9)).unjudged("train").shape == (0, 6)
+
+
+def test_a_log_of_another_width_is_refused() -> None:
+    with pytest.raises(DataError, match="the log of queries has 5 dims, but the corpus 6"):
+        dataset(table("l", 3, dim=5))
+
+
+@pytest.mark.parametrize("rows", [8, 40])
+@pytest.mark.parametrize("split", ["train", None])
+def test_a_sampled_corpus_leaves_out_the_same_queries(rows: int, split: str | None, tmp_path: Path) -> None:
+    corpus, queries, log = table("d", 40), table("q", 6, 1), table("l", 3, seed=2)
+    WRITERS["parquet"](tmp_path, "corpus", corpus)
+    WRITERS["npy"](tmp_path, "queries", Embeddings(queries.ids, queries.vectors))
+    WRITERS["parquet"](tmp_path, "log", log)
+    (tmp_path / "qrels").mkdir()
+    for name, qrels in (("train", TRAIN), ("test", TEST)):
+        lines = [f"{query}\t{row}\t{grade}\n" for query, of in qrels.items() for row, grade in of.items()]
+        header = "query-id\tcorpus-id\tscore\n"
+        (tmp_path / "qrels" / f"{name}.tsv").write_text("".join([header, *lines]), "utf-8")
+    data = open_sample(tmp_path, rows, split=split, log=tmp_path / "log.parquet")
+    assert data.queries is not None and len(data.corpus) == rows
+    expected = ["q1", "q4", "q5"] if split else ["q0", "q1", "q4", "q5"]
+    unjudged = data.unjudged("train", judged=split is not None)
+    assert found(unjudged[:-3], data.queries) == expected
+    np.testing.assert_array_equal(unjudged[-3:], log.vectors)
+
+
+def drawn(log: Embeddings) -> tuple[Float32Array, Float32Array]:
+    data = Dataset(table("d", 9), log=log)
+    return logged_queries(data, seed=0, validation=ValidationConfig(), judged=False)
+
+
+def test_what_is_taught_is_not_held_out() -> None:
+    taught, held_out = drawn(table("l", 100))
+    assert (len(taught), len(held_out)) == (75, 25)
+    assert not (taught[:, None] == held_out[None]).all(axis=2).any()
+    np.testing.assert_allclose(np.linalg.norm(taught, axis=1), 1, rtol=1e-6)
+
+
+def test_a_query_that_was_asked_often_is_taught_once() -> None:
+    once = table("l", 20)
+    often = Embeddings([f"l{row}" for row in range(60)], np.repeat(once.vectors, 3, axis=0))
+    assert sorted(map(len, drawn(often))) == sorted(map(len, drawn(once)))
+
+
+@pytest.mark.parametrize("different", [1, FEWEST_LOGGED - 1])
+def test_too_few_different_queries_are_not_learned_from(different: int) -> None:
+    vectors = np.tile(table("l", different).vectors, (30, 1))
+    taught, held_out = drawn(Embeddings([f"l{row}" for row in range(len(vectors))], vectors))
+    assert len(taught) == len(held_out) == 0
+
+
+def test_of_a_long_log_a_part_is_drawn() -> None:
+    taught, held_out = drawn(table("l", MOST_LOGGED + 500))
+    assert len(taught) + len(held_out) == MOST_LOGGED

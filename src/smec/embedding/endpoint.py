@@ -7,7 +7,7 @@ from threading import Lock
 
 from smec.embedding import Role
 from smec.embedding.replies import reply_vectors
-from smec.endpoint.client import EndpointClient, Retries, used_tokens
+from smec.endpoint.client import RETRIES, EndpointClient, Retries, used_tokens
 from smec.errors import EncoderError, EndpointError
 from smec.vectors import Float32Array
 
@@ -50,7 +50,7 @@ class EndpointEncoder:
         batch_size: int = 64,
         concurrency: int = 4,
         requests_per_minute: float | None = None,
-        retries: Retries = Retries(),
+        retries: Retries = RETRIES,
     ) -> None:
         self.texts_per_call = batch_size
         self.concurrency = concurrency

@@ -44,6 +44,9 @@ class Retries:
     longest: float = 60.0
 
 
+RETRIES = Retries()
+
+
 class _Transient(Exception):
     """A request failed in a way that may pass."""
 
@@ -72,7 +75,7 @@ class EndpointClient:
     """
 
     def __init__(
-        self, url: str, *, requests_per_minute: float | None = None, retries: Retries = Retries()
+        self, url: str, *, requests_per_minute: float | None = None, retries: Retries = RETRIES
     ) -> None:
         self._base = _checked_url(url)
         self._retries = retries

@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bm25s
+
+if TYPE_CHECKING:
+    from typing import Self
 
 Reply = tuple[int, dict[str, str], bytes]
 """Status, headers and content."""
@@ -38,7 +41,7 @@ class Bm25Server(ThreadingHTTPServer):
         """The base that ``/rerank`` is below."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def __enter__(self) -> Bm25Server:
+    def __enter__(self) -> Self:
         Thread(target=self.serve_forever, daemon=True).start()
         return self
 

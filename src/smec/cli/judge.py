@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +79,7 @@ def judge(
     come: after a crash the same command goes on and asks nothing twice. Failed requests are repeated, with
     growing pauses or those that the server asks for.
     """
+    _check_libraries()
     from smec.data import Dataset
     from smec.judging.answers import open_answers, read_answers, remove_answers
     from smec.judging.kinds import kind_of
@@ -90,7 +92,7 @@ def judge(
 
     if threshold is not None:
         check_threshold(threshold, graded=kind_of(kind).graded)
-    with closing_judge(endpoint, model, kind, requests_per_minute) as judging:
+    with _opened_judge(endpoint, model, kind, requests_per_minute) as judging:
         train = TrainFile.open(dataset)
         opened = Dataset.open(dataset)
         provenance = Provenance.open(dataset, opened.qrels.get(TRAIN, {}))
@@ -130,28 +132,23 @@ def judge(
 
 
 @contextmanager
-def closing_judge(endpoint: str, model: str, kind: str, requests_per_minute: float | None) -> Iterator[Judge]:
-    """The judge behind an endpoint, whose connections end with the block.
-
-    Raises
-    ------
-    ConfigError
-        No such kind, or the URL, the key or a proxy cannot be used.
-    MissingExtraError
-        httpx or tenacity is not installed.
-    """
+def _opened_judge(endpoint: str, model: str, kind: str, requests_per_minute: float | None) -> Iterator[Judge]:
+    """The judge behind an endpoint, whose connections end with the block."""
+    from smec.endpoint.client import EndpointClient
+    from smec.judging.asking import Judge
     from smec.judging.kinds import kind_of
 
     asked = kind_of(kind)
-    try:
-        from smec.endpoint.client import EndpointClient
-        from smec.judging.asking import Judge
-    except ModuleNotFoundError as error:
-        if error.name not in ("httpx", "tenacity"):
-            raise
-        raise MissingExtraError(error.name, "embed", "judging") from error
     with closing(EndpointClient(endpoint, requests_per_minute=requests_per_minute)) as client:
         yield Judge(client, asked, kind, model)
+
+
+def _check_libraries() -> None:
+    for library in ("httpx", "tenacity"):
+        try:
+            import_module(library)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(library, "embed", "judging") from error
 
 
 def _say(sentence: str, as_json: bool) -> None:

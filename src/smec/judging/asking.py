@@ -109,7 +109,7 @@ class Asking:
             try:
                 self._keep(future, working.pop(future))
             except EndpointError as error:
-                failure = error
+                failure = failure or error
         if failure is not None:
             raise failure
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smec.data import Dataset
@@ -134,25 +133,25 @@ def _usual_grade(dataset: Dataset, provenance: Provenance) -> int:
 
 def estimate(planned: Plan, judge: Judge, answers: Answers) -> Estimate:
     """Count what is not answered yet."""
-    asked = [one for one in planned.questions if one.key(judge.identity) not in answers]
-    sent = [_sent(judge, one) for one in asked]
+    requests = documents = characters = bytes_ = 0
+    for question in planned.questions:
+        if question.key(judge.identity) in answers:
+            continue
+        body = judge.kind.body(judge.model, question.text, question.texts)
+        sent = json.dumps(body, ensure_ascii=False)
+        requests += 1
+        documents += len(question.documents)
+        characters += len(sent)
+        bytes_ += len(sent.encode(errors="surrogatepass"))
     return Estimate(
         unjudged=planned.unjudged,
         queries=len(planned.open),
         sample=len(planned.sample),
         top=planned.top,
         unread=planned.unread,
-        answered=len(planned.questions) - len(asked),
-        requests=len(asked),
-        documents=sum(len(one.documents) for one in asked),
-        characters=sum(len(text) for text in sent),
-        tokens=-(-_bytes(sent) // BYTES_PER_TOKEN),
+        answered=len(planned.questions) - requests,
+        requests=requests,
+        documents=documents,
+        characters=characters,
+        tokens=-(-bytes_ // BYTES_PER_TOKEN),
     )
-
-
-def _sent(judge: Judge, question: Question) -> str:
-    return json.dumps(judge.kind.body(judge.model, question.text, question.texts), ensure_ascii=False)
-
-
-def _bytes(texts: Sequence[str]) -> int:
-    return sum(len(text.encode(errors="surrogatepass")) for text in texts)

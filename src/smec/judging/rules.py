@@ -18,6 +18,8 @@ FEWEST = 10
 CHAT_THRESHOLD = 2.0
 """The least grade of a language model that counts, where nothing could be calibrated."""
 
+FOLDS = 10
+
 CLEAR_LEAD = 0.5
 """The least lead of a reranker's document, where nothing could be calibrated."""
 
@@ -111,8 +113,8 @@ def default_rule(*, graded: bool) -> Rule:
 def calibrated(sample: Sequence[Scored], *, graded: bool) -> Rule | None:
     """The scale and threshold of highest F1 over the top documents of judged queries; None for too few.
 
-    Both are chosen on all of them. Precision, recall and F1 are those of two choices, each made on one half
-    of the queries and applied to the other.
+    Both are chosen on all of them. Precision, recall and F1 are those of `FOLDS` choices, each made without
+    a tenth of the queries and applied to it.
 
     Parameters
     ----------
@@ -126,11 +128,11 @@ def calibrated(sample: Sequence[Scored], *, graded: bool) -> Rule | None:
     if relevant < FEWEST or others < FEWEST:
         return None
     scales = ("score",) if graded else tuple(SCALES)
-    halves = (sample[::2], sample[1::2])
     hits = passed = 0
-    for chosen_on, applied_to in (halves, halves[::-1]):
-        rule = Rule("calibrated", *_best(chosen_on, scales))
-        for scores, labels in applied_to:
+    for fold in range(FOLDS):
+        others_of_fold = [one for place, one in enumerate(sample) if place % FOLDS != fold]
+        rule = Rule("calibrated", *_best(others_of_fold, scales))
+        for scores, labels in sample[fold::FOLDS]:
             passing = rule.passing(scores)
             passed += len(passing)
             hits += sum(labels[place] for place in passing)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from judging.conftest import Hidden, Run, assert_refused, hide
 from judging.judging_server import ANSWERS, JudgingServer
@@ -339,6 +340,22 @@ def test_an_id_that_would_break_a_row_is_refused_before_anything_is_asked(
     parquet(tmp_path / "queries.parquet", ["q"], ["gout"])
     assert_refused(run(tmp_path), "id 'a\\tb' cannot be written to qrels")
     assert server.requests == []
+
+
+def test_half_a_surrogate_pair_is_refused_before_anything_is_asked(
+    tmp_path: Path, run: Run, server: JudgingServer
+) -> None:
+    for name in ("corpus", "queries"):
+        (tmp_path / f"{name}.jsonl").write_text('{"_id": "a", "text": "gout \\ud800"}\n')
+        np.save(tmp_path / f"{name}.npy", np.ones((1, 4)))
+    assert_refused(run(tmp_path), "query 'a', or one of its documents, holds half of a surrogate pair")
+    assert server.requests == []
+
+
+def test_two_runs_do_not_mix_their_answers(small: Hidden, run: Run, tmp_path: Path) -> None:
+    cache = tmp_path / "answers.jsonl"
+    with FileLock(f"{cache}.lock"):
+        assert_refused(run(small.folder, "--cache", cache), "another run is at work there")
 
 
 def test_a_provenance_of_something_else_is_refused(small: Hidden, run: Run, server: JudgingServer) -> None:

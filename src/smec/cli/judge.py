@@ -122,10 +122,8 @@ def judge(
         left = {"without": judged.without, "unusable": judged.unusable, "unread": planned.unread}
         typer.echo(json.dumps({**written, **left, "estimate": asdict(ahead)}))
         return
-    for sentence in (
-        _rule_in_words(judged.rule, top, judging.kind.graded),
-        *_in_words(judged, planned.unread, train.path),
-    ):
+    print_sentence(_rule_in_words(judged.rule, top, judging.kind.graded))
+    for sentence in _in_words(judged, planned.unread, train.path):
         print_sentence(sentence)
     if judged.rows:
         typer.echo(f"next:  smec train {dataset} -o MY-MODEL")

@@ -132,7 +132,13 @@ def _usual_grade(dataset: Dataset, provenance: Provenance) -> int:
 
 
 def estimate(planned: Plan, judge: Judge, answers: Answers) -> Estimate:
-    """Count what is not answered yet."""
+    """Count what is not answered yet.
+
+    Raises
+    ------
+    DataError
+        A query or a document holds what cannot be sent.
+    """
     requests = documents = characters = bytes_ = 0
     for question in planned.questions:
         if question.key(judge.identity) in answers:
@@ -142,7 +148,7 @@ def estimate(planned: Plan, judge: Judge, answers: Answers) -> Estimate:
         requests += 1
         documents += len(question.documents)
         characters += len(sent)
-        bytes_ += len(sent.encode(errors="surrogatepass"))
+        bytes_ += _utf8(sent, question.query)
     return Estimate(
         unjudged=planned.unjudged,
         queries=len(planned.open),
@@ -155,3 +161,13 @@ def estimate(planned: Plan, judge: Judge, answers: Answers) -> Estimate:
         characters=characters,
         tokens=-(-bytes_ // BYTES_PER_TOKEN),
     )
+
+
+def _utf8(sent: str, query: str) -> int:
+    """Bytes of what is sent for a query."""
+    try:
+        return len(sent.encode())
+    except UnicodeEncodeError as error:  # JSON can spell what is no text: "\\ud800" alone
+        raise DataError(
+            f"query {query!r}, or one of its documents, holds half of a surrogate pair; repair or drop it"
+        ) from error

@@ -277,6 +277,7 @@ def test_rows_that_came_meanwhile_are_not_lost(small: Hidden, run: Run, server: 
     server.on_request = add
     assert_refused(run(small.folder, *ONE_BY_ONE), "has changed meanwhile, nothing was written")
     assert small.train.read_text().count("\td1\t1\n") == QUERIES
+    assert not small.provenance.exists()
 
 
 def parquet(path: Path, ids: list[str], texts: list[str] | None) -> None:

@@ -142,6 +142,7 @@ def write(judged: Judged, judge: Judge, top: int, train: TrainFile, provenance: 
         "tokens": judged.tokens or None,
     }
     if judged.rows:
+        train.check_unchanged()
         # First: rows without a source would be taken for a person's, a source without rows is dropped.
         provenance.add({**run, IDS: list(dict.fromkeys(row.query for row in judged.rows))})
         train.append(judged.rows)

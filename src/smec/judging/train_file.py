@@ -65,19 +65,22 @@ class TrainFile:
             if not id_ or breaking.search(id_) or not _encodable(id_):
                 raise DataError(f"{self.path}: id {id_!r} cannot be written to qrels; give it another")
 
+    def check_unchanged(self) -> None:
+        """Raise OutputError where the file has changed since it was opened."""
+        if _content(self.path) != self.content:
+            raise OutputError(
+                f"{self.path}: has changed meanwhile, nothing was written; run the same command again, which "
+                "asks nothing twice"
+            )
+
     def append(self, rows: Sequence[Row]) -> None:
         """Write the file with more rows; the bytes that are there stay as they are.
 
         Raises
         ------
         OutputError
-            The file has changed since it was opened, or the disk refuses.
+            The disk refuses.
         """
-        if _content(self.path) != self.content:
-            raise OutputError(
-                f"{self.path}: has changed meanwhile, nothing was written; run the same command again, which "
-                "asks nothing twice"
-            )
         before = self.content or b""
         trec = self.trec
         if not before.strip():

@@ -14,8 +14,9 @@ help:  ## list the targets
 demo: $(VENV)/.train  ## train, compare and search on the data that comes with smec, about a minute
 	$(BIN)/smec demo
 
+# A process per core and one thread in each: several of both on one core wait for each other.
 test: lint  ## everything that must hold before a change lands
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-integrations: $(VENV)/.integrations  ## smec with other projects, the real ones; some gigabytes to install
 	$(BIN)/python -m pytest tests/integrations

@@ -11,6 +11,7 @@
     ├── GateError            --strict: a size fell back to a baseline
     ├── PeerError            another process of the same training failed
     ├── EncoderError         a text encoder cannot be reached, refuses, or answers what cannot be used
+    ├── EndpointError        an HTTP endpoint cannot be reached, refuses, or answers what cannot be used
     └── MissingExtraError    an optional dependency is not installed (also an ImportError)
 
 Messages are one line: what was wrong, where, and what to do about it. The command line
@@ -54,6 +55,10 @@ class GateError(SmecError):
 
 class EncoderError(SmecError):
     """A text encoder cannot be reached, refuses, or answers with what cannot be used."""
+
+
+class EndpointError(SmecError):
+    """An HTTP endpoint cannot be reached, refuses, or answers with what cannot be used."""
 
 
 class IncompleteError(SmecError):

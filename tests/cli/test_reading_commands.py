@@ -19,7 +19,7 @@ from smec.evaluation import evaluate
 from smec.vectors import FloatArray
 
 COMMANDS = (
-    *("demo", "embed", "train", "extend", "calibrate", "compress", "export", "migrate", "serve"),
+    *("demo", "embed", "judge", "train", "extend", "calibrate", "compress", "export", "migrate", "serve"),
     *("evaluate", "report", "inspect", "verify", "canaries"),
 )
 

@@ -54,12 +54,14 @@ def test_the_best_of_the_compared_trainings_is_the_one_that_ships() -> None:
     assert shipped == pytest.approx(max(scores.values()))
 
 
-def test_what_can_only_be_remembered_ships_a_baseline() -> None:
+def test_what_can_only_be_remembered_ships_a_baseline_or_what_does_not_harm_new_documents() -> None:
     compressor = train(memorable(), config=quick())
-    assert set(compressor.fallbacks) == set(SIZES)
+    assert compressor.fallbacks
     for size in validation_of(compressor).sizes:
-        assert size.method != "smec" and size.new is not None
+        assert size.new is not None and size.seen is not None
         assert size.new.shipped >= size.new.pca - 0.01
+        if size.method == "smec":
+            assert size.new.smec >= size.new.pca and size.seen.smec > size.seen.pca
 
 
 def test_what_can_be_remembered_ships_for_a_fixed_corpus_and_says_what_it_does_to_new_documents() -> None:

@@ -27,8 +27,10 @@ from training_data import EACH, small_dataset, write_dataset
 
 TESTS = Path(__file__).resolve().parents[1]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-ATOL = 1e-4
-"""Sums over the shares of two processes are float32 sums in another order."""
+ATOL = 5e-4
+"""Sums over the shares of two processes are float32 sums in another order. Gradients that differ by 6e-8 of
+the largest one, as such sums do, move a learned rotation by 2e-4 here: AdamW's steps are as long on axes of
+little energy, where nearly all of a gradient is rounding."""
 
 QUICK: dict[str, Any] = {
     "dims": [24],

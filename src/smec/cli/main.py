@@ -20,6 +20,7 @@ from smec.cli.export import export
 from smec.cli.extend import extend
 from smec.cli.feedback import feedback
 from smec.cli.inspect import inspect
+from smec.cli.judge import judge
 from smec.cli.migrate import migrate
 from smec.cli.report import report
 from smec.cli.serve import serve
@@ -32,6 +33,7 @@ HINTS = {
     "train": "; continue with --resume",
     "compress": "; a folder of shards continues with --resume",
     "embed": "; the same command goes on where it stopped",
+    "judge": "; the same command goes on where it stopped",
     "feedback": "; the same command finishes it",
     "migrate": "; continue with --resume",
 }
@@ -99,6 +101,7 @@ def _smec(
 for _command in (
     demo,
     embed,
+    judge,
     train,
     extend,
     calibrate,

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from smec.embedding import Role, TextEncoder
 from smec.embedding.cache import text_key
 from smec.embedding.source import TextSource
-
-BYTES_PER_TOKEN = 4
-"""Of UTF-8, about, in the English of the usual tokenizers. Other languages take more tokens."""
+from smec.endpoint import BYTES_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Estimate:
     missing : int
         What is to be embedded: the others, each once.
     characters, tokens : int
-        Of what is missing; a token is taken to be `BYTES_PER_TOKEN` bytes of UTF-8.
+        Of what is missing; a token is taken to be `smec.endpoint.BYTES_PER_TOKEN` bytes of UTF-8.
     calls : int
         Of the encoder, at least.
     """

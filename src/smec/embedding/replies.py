@@ -44,13 +44,6 @@ def reply_vectors(reply: Any, count: int) -> list[Float32Array]:
     return [vectors[place] for place in range(count)]
 
 
-def used_tokens(reply: Any) -> int:
-    """The tokens that the reply says were used; 0 where it does not say."""
-    usage = reply.get("usage") if isinstance(reply, dict) else None
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else 0
-
-
 def _vector(item: dict[str, Any]) -> Float32Array:
     embedding = item.get("embedding")
     try:

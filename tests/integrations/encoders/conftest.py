@@ -20,7 +20,7 @@ from smec.block import Block
 from smec.compressor import Compressor
 from smec.data import Dataset, Embeddings
 from smec.demo import demo_dataset
-from smec.embedding.endpoint import KEY_VARIABLE
+from smec.endpoint.client import KEY_VARIABLE
 
 DOCUMENTS, QUERIES = 40, 12
 DIMS = (96, 24)

@@ -14,8 +14,9 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from integrations.encoders.embedding_server import EmbeddingServer
-from smec.embedding.endpoint import EndpointEncoder, Retries
-from smec.embedding.pace import Pace, retry_after
+from smec.embedding.endpoint import EndpointEncoder
+from smec.endpoint.client import Retries
+from smec.endpoint.pace import Pace, retry_after
 from smec.errors import ConfigError, EncoderError
 
 TEXTS = ["what is anaemia?", "how is gout treated?", "who is at risk of glaucoma?"]
@@ -112,7 +113,7 @@ def test_the_key_goes_into_the_header_and_nowhere_else(
     with pytest.raises(EncoderError, match=r"HTTP 401: Incorrect API key provided: \*\*\*$"):
         one.embed(TEXTS, "query")
     assert server.keys == [None, "Bearer secret-key-1"]
-    assert "secret-key-1" not in one.identity("query") + repr(vars(one)["_client"].headers)
+    assert "secret-key-1" not in one.identity("query") + repr(vars(vars(one)["_client"])["_client"].headers)
 
 
 @pytest.mark.parametrize("key", ["secret-1\nsecret-2", 'secret-1"', "sécret-1"])

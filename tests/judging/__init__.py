@@ -1,0 +1,1 @@
+"""Tests of `smec judge` against real scorers behind real HTTP servers."""

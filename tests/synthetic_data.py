@@ -57,9 +57,7 @@ def memorable(queries: int = 240, per_document: int = 6) -> Dataset:
     return _judged(rng.standard_normal((documents, WIDTH)), texts, asked)
 
 
-def asked_where_documents_vary_little(
-    queries: int = 200, judged: int = 0, documents: int = 400
-) -> Dataset:
+def asked_where_documents_vary_little(queries: int = 200, judged: int = 0, documents: int = 400) -> Dataset:
     """Documents differ most in directions that no query has: PCA keeps these, and full vectors do without.
 
     The first ``judged`` queries are judged for training, and 100 more, for documents of their own, for testing.
@@ -67,7 +65,9 @@ def asked_where_documents_vary_little(
     rng = np.random.default_rng(6)
     corpus = np.hstack([rng.standard_normal((documents, 8)), 2 * rng.standard_normal((documents, 8))])
     asked = np.concatenate([np.arange(queries) % (documents // 2), documents // 2 + np.arange(100)])
-    texts = np.hstack([corpus[asked, :8] + 0.3 * rng.standard_normal((len(asked), 8)), np.zeros((len(asked), 8))])
+    texts = np.hstack(
+        [corpus[asked, :8] + 0.3 * rng.standard_normal((len(asked), 8)), np.zeros((len(asked), 8))]
+    )
     rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0][:16]
     qrels = {
         "train": {str(query): {str(asked[query]): 1} for query in range(judged)},

@@ -54,7 +54,10 @@ def test_a_config_survives_its_json() -> None:
         ({"schedule": "joint", "selection": "ads"}, "configuration: as a whole: .*'joint'"),
         ({"supervised": False, "distillation": {"weight": 0.0}}, "without labels there is nothing to learn"),
         ({"supervised": False, "schedule": "sequential"}, "without labels there is nothing to learn"),
-        ({"candidates": ["distilled", "best"]}, "candidate 'best' is unknown; there are distilled, tempered"),
+        (
+            {"candidates": ["distilled", "best"]},
+            "candidate 'best' is unknown; there are unlabelled, distilled",
+        ),
         ({"supervised": False, "candidates": ["distilled"]}, "without labels there are none"),
         ({"layers": "fresh", "schedule": "sequential"}, "candidates train one nested matrix: no 'ads'"),
         ({"corpus": "shrinking"}, "configuration: corpus: Input should be 'growing' or 'fixed'"),

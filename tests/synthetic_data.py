@@ -60,7 +60,7 @@ def memorable(queries: int = 240, per_document: int = 6) -> Dataset:
 def asked_where_documents_vary_little(queries: int = 200, judged: int = 0, documents: int = 400) -> Dataset:
     """Documents differ most in directions that no query has: PCA keeps these, and full vectors do without.
 
-    The first ``judged`` queries are judged for training, and 100 more, for documents of their own, for testing.
+    The first ``judged`` queries are judged for training; 100 more, for testing, ask for other documents.
     """
     rng = np.random.default_rng(6)
     corpus = np.hstack([rng.standard_normal((documents, 8)), 2 * rng.standard_normal((documents, 8))])
@@ -73,8 +73,9 @@ def asked_where_documents_vary_little(queries: int = 200, judged: int = 0, docum
         "train": {str(query): {str(asked[query]): 1} for query in range(judged)},
         "test": {str(query): {str(asked[query]): 1} for query in range(queries, len(asked))},
     }
-    rows = [(of @ rotation).astype(np.float32) for of in (corpus, texts)]
-    return Dataset(*rows, {split: of for split, of in qrels.items() if of}, "asked elsewhere")
+    known = {split: of for split, of in qrels.items() if of}
+    small = [(rows @ rotation).astype(np.float32) for rows in (corpus, texts)]
+    return Dataset(small[0], small[1], known, "asked elsewhere")
 
 
 def around_a_mean(queries: int = 240) -> Dataset:

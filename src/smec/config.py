@@ -54,9 +54,10 @@ class DistillationConfig(_Settings):
     """Schedule "joint": the originals teach with their principal axes scaled by
     eigenvalue^(-tempering/2)."""
     anchors: int = Field(64, ge=0)
-    """Random documents per step whose similarities are taught besides those of the queries; without any
-    queries, ``optimiser.batch`` more. With more than 1,000 judged queries to fit fewer, in proportion: the
-    more the labels say, the less the teacher has to."""
+    """Random documents per step whose similarities are taught besides those of the queries, by the trained
+    full size (schedule "distilled") or where no label is read; without any queries, ``optimiser.batch`` more.
+    With more than 1,000 judged queries to fit fewer, in proportion: the more the labels say, the less the
+    teacher has to."""
     temperature: float = Field(0.05, gt=0)
     """Of teacher and student."""
     learning_rate: float = Field(8e-3, gt=0)
@@ -94,7 +95,8 @@ class OptimiserConfig(_Settings):
     steps: int = Field(150, ge=1)
     """Optimiser steps of the first stage."""
     passes: float = Field(2.0, ge=0)
-    """More steps where these do not make so many passes over the train queries."""
+    """More steps where these do not make so many passes over the train queries; without any, over at most
+    10,000 documents."""
     growth: float = Field(0.5, ge=0, le=1)
     """Later stages take ``steps * (d_1 / columns) ** growth``: their steps are cheaper, and small
     sizes gain the most from more of them. 0: all stages alike; 1: all stages cost alike."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from dataset_writers import WRITERS
+
 from smec.config import ValidationConfig
 from smec.data import Dataset, Embeddings
 from smec.data.sample import open_sample

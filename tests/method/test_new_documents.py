@@ -91,14 +91,14 @@ def test_folds_of_few_queries_do_not_try_the_candidate_that_remembers() -> None:
     assert validation_of(train(memorable(), config=one_fold)).candidate == "trained"
 
 
-def test_one_document_for_all_queries_ships_what_read_no_label_and_says_why() -> None:
+def test_one_document_for_all_queries_ships_baselines_and_says_why() -> None:
     compressor = train(of_one_document(), config=quick())
     validation = validation_of(compressor)
-    assert validation.candidate == "unlabelled"
+    assert set(compressor.fallbacks) == set(SIZES)
     assert all(size.new is None and size.seen is not None for size in validation.sizes)
     said = "Not measured: new documents. Every held-out query asks for documents judged in training."
     assert remarks(validation) == [
-        f"Held-out queries chose candidate 'unlabelled', step {validation.step}.",
+        f"Held-out queries chose candidate {validation.candidate!r}, step 0.",
         said,
     ]
     assert said in model_card(compressor.manifest)

@@ -134,8 +134,6 @@ def train(
         )
         with training_progress(silent=not execution.processes.first) as shown:
             data = _opened(dataset, queries, settings, shown.reading)
-            if execution.processes.first:
-                typer.echo(f"found: {found(data, settings)}", err=True)
             compressor = fit(
                 data,
                 config=settings,
@@ -151,7 +149,15 @@ def train(
         seconds = time.monotonic() - began
         state = checkpoint_folder(output)
         try:
-            finish(compressor, output, strict=strict, force=force, as_json=as_json, seconds=seconds)
+            finish(
+                compressor,
+                output,
+                strict=strict,
+                force=force,
+                as_json=as_json,
+                seconds=seconds,
+                signals=found(data, settings),
+            )
         except GateError:
             discard(state)
             raise
@@ -197,7 +203,14 @@ def checkpoint_folder(output: Path) -> Path:
 
 
 def finish(
-    compressor: Compressor, output: Path, *, strict: bool, force: bool, as_json: bool, seconds: float
+    compressor: Compressor,
+    output: Path,
+    *,
+    strict: bool,
+    force: bool,
+    as_json: bool,
+    seconds: float,
+    signals: str | None = None,
 ) -> None:
     """Save a trained compressor and print what its gate measured.
 
@@ -220,6 +233,8 @@ def finish(
         return
     print_outcome(compressor)
     typer.echo(f"saved: {output} ({', '.join(map(str, compressor.dims))} dims, {seconds:.0f} s)")
+    if signals is not None:
+        typer.echo(f"it learned from {signals}")
 
 
 def summary(compressor: Compressor, output: Path, seconds: float) -> dict[str, object]:

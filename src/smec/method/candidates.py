@@ -12,10 +12,8 @@ from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
 from smec.method.gate import LEVEL, significant
 from smec.method.schedule import OnProgress
+from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
-
-UNLABELLED = "unlabelled"
-"""Name of the candidate that reads no label."""
 
 TOLERANCE = 0.003
 """Scores on new documents that differ by less are taken as equal; seen documents then decide."""

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from smec.config import TrainConfig
 from smec.data import Dataset, JudgedQueries
+from smec.errors import DataError
 from smec.method.gate import Candidates, Linear, Measured, Scores, measure
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
+from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
 from smec.training.held_out import training_folds
 from smec.training.pool import (
+    MOST_LOGGED,
     Pool,
     document_pool,
     fold_pools,
@@ -65,11 +68,18 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     if not config.supervised:
         pool = document_pool(dataset, seed=config.seed, limit=config.pool, validation=config.validation)
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
+    if "train" not in dataset.splits:
+        raise DataError(
+            f"{dataset.name}: has no judgements of train queries (qrels/train.tsv): train without labels "
+            "(--unsupervised), which learns from queries that nobody judged, and from documents"
+        )
     validation = config.validation
     if config.layers == "fresh":  # layers of their own cannot be averaged
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
-    logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
+    logged = None
+    if UNLABELLED in config.candidates:
+        logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
     pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [
         Fold(
@@ -115,8 +125,9 @@ class Start:
 
     def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
         """The stages, from the tempered principal axes, or from the identity."""
-        queries = len(fold.pool.queries) or len(fold.pool.log)
-        plans = plan_stages(config, len(self.axes), self.sizes, queries)
+        pool = fold.pool
+        learned = len(pool.queries) or len(pool.log) or min(len(pool.rows), MOST_LOGGED)
+        plans = plan_stages(config, len(self.axes), self.sizes, learned)
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
             basis, start = self.axes, np.diag(self._scale(config.tempering))

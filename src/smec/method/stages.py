@@ -163,9 +163,9 @@ class Stage:
         teacher = self._teacher(batch, part)
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
-        queries, logged = project(self._queries[part.queries]), project(self._log[part.log])
-        for q, u, (d, stored) in zip(queries, logged, self._batch_documents(batch, project), strict=True):
-            scores = (torch.cat([q, u, d[part.anchors]]) @ stored.T).float()
+        asked = project(torch.cat([self._queries[part.queries], self._log[part.log]]))
+        for q, (d, stored) in zip(asked, self._batch_documents(batch, project), strict=True):
+            scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
             if self._config.rank.weight and len(batch.queries):
                 total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
             if teacher is not None:
@@ -223,20 +223,32 @@ class Stage:
         return documents if codec is None else straight_through(documents, codec)
 
     def _teacher(self, batch: Batch, part: _Part) -> Tensor | None:
-        """Cosines of what is taught and the batch's documents, `SAME` where they are the same."""
+        """Cosines of what is taught and the batch's documents, `SAME` where these are to say nothing: of an
+        anchor and itself and, where no label is read, of any two that are alike.
+        """
         if self._teaching is None:
             return None
         queries, log, documents = self._teaching
         own = documents[batch.documents]
-        # In bf16 near neighbours would count as duplicates.
-        with torch.autocast(self._device.type, enabled=False):
-            scores = torch.cat([queries[part.queries], log[part.log], own[part.anchors]]) @ own.T
-        return scores.masked_fill(scores > DUPLICATE, SAME)
+        asked = torch.cat([queries[part.queries], log[part.log], own[part.anchors]])
+        if not self._reads_labels():
+            # In bf16 near neighbours would count as duplicates.
+            with torch.autocast(self._device.type, enabled=False):
+                scores = asked @ own.T
+            return scores.masked_fill(scores > DUPLICATE, SAME)
+        scores = (asked @ own.T).float()
+        first = len(asked) - len(part.anchors)
+        scores[torch.arange(first, len(asked)), part.anchors] = SAME
+        return scores
+
+    def _reads_labels(self) -> bool:
+        return self._config.supervised and self._config.rank.weight > 0
 
     def _anchors(self, batch: Batch) -> Tensor:
         """Places in the batch's documents, from its end, where the random ones are that are taught."""
         total = len(batch.documents)
-        count = self._config.distillation.anchors if self._teaching is not None else 0
+        taught = self.plan.teacher == "layer" or (self._teaching is not None and not self._reads_labels())
+        count = self._config.distillation.anchors if taught else 0
         if len(batch.queries):
             count = min(count, count * MANY // len(self._queries))
         elif not len(batch.log):

@@ -18,13 +18,14 @@ from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
 from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
-from smec.method.candidates import UNLABELLED, Trained, train_candidates
+from smec.method.candidates import Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
 from smec.method.folds import Fold, Start, average, draw_folds, measure_agreement, measure_folds
 from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
 from smec.method.unjudged import measure_new_documents
+from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
 from smec.training.pool import judged_train_queries
@@ -274,7 +275,8 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
         As for `train`.
     """
     judged = len(judged_train_queries(dataset)) if config.supervised else 0
-    queries = judged + len(dataset.unjudged("train", judged=config.supervised))
+    taught = not config.supervised or UNLABELLED in config.candidates
+    queries = judged + (len(dataset.unjudged("train", judged=config.supervised)) if taught else 0)
     documents = dataset.moments.rows
     said = f"{queries:,} queries, {judged:,} of them judged; " if queries else ""
     return f"{said}{documents:,} documents"

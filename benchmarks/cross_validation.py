@@ -18,7 +18,7 @@ from benchmarks.markdown import points, signed, table
 from benchmarks.methods import DEFAULT, Method, smec
 from benchmarks.plan import Plan
 from smec.config import overlay
-from smec.presets import CANDIDATES
+from smec.presets import CANDIDATES, UNLABELLED
 
 NAME = "cross_validation"
 
@@ -32,6 +32,11 @@ def _candidate(name: str, label: str = "", **changes: Any) -> Method:
     """One candidate of ``default`` alone, or with changes."""
     title = f"{name}, {label}" if label else f"{name} alone"
     return smec(title, candidates=(), **overlay(CANDIDATES[name], changes))
+
+
+def _unlabelled(label: str, **changes: Any) -> Method:
+    """The candidate that reads no label; its last step, as it ships."""
+    return smec(f"unlabelled, {label}" if label else "unlabelled", candidates=(UNLABELLED,), **changes)
 
 
 EVERYWHERE = (DEFAULT,)
@@ -68,6 +73,11 @@ SETTINGS = (
     smec("with memory (S-XBM)", memory={"loss": "listwise", "weight": 1.0}),
     smec("no mixtures with the start", validation={"mixtures": ()}),
     smec("SMRL, one size after another", schedule="sequential", optimiser={"growth": 0.0}),
+    _unlabelled(""),
+    _unlabelled("teacher not tempered", distillation={"tempering": 0.0}),
+    _unlabelled("teacher tempered by 0.3", distillation={"tempering": 0.3}),
+    _unlabelled("no documents taught", distillation={"anchors": 0}),
+    _unlabelled("residual in rotated coordinates", coordinates="rotated"),
 )
 """Settings that were compared. Add what is tried."""
 

@@ -15,9 +15,8 @@ FEWEST_TOLD = 8
 
 KEPT = {"queries": 0.9, "documents": 0.7}
 """Without labels, PCA ships if it keeps at least this share of the nearest neighbours of held-out queries, or
-of documents where there are no queries. On the reference datasets' train queries, maps that were trained
-without labels gained little, or lost up to 1.3 points, at sizes where PCA keeps more; where it keeps less
-they gained up to 28, and lost .3 at most with queries (docs/judgements.md)."""
+of documents where there are no queries. At such sizes maps that were trained without labels gained little or
+lost, on train queries of the reference datasets whose judgements only scored them (docs/judgements.md)."""
 
 
 def model_card(manifest: Manifest) -> str:

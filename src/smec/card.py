@@ -13,6 +13,12 @@ OTHERS = {"pca_centred": "pca-centred", "spectemp": "spectemp", "truncate": "tru
 FEWEST_TOLD = 8
 """Held-out queries with new documents below which the gate ships baselines."""
 
+FEWER_NEIGHBOURS = (
+    "Some sizes ship a map that keeps fewer neighbours than PCA. Its teacher weakens the strongest axes, "
+    "which changes neighbours on purpose: on most reference datasets such maps retrieve better "
+    "(docs/judgements.md)."
+)
+
 KEPT = {"queries": 0.9, "documents": 0.7}
 """Without labels, PCA ships if it keeps at least this share of the nearest neighbours of held-out queries, or
 of documents where there are no queries. At such sizes maps that were trained without labels gained little or
@@ -134,7 +140,10 @@ def best_other(of: SizeMetrics | GroupMetrics, digits: int = 4) -> str:
 
 
 def remarks(validation: Validation) -> list[str]:
-    """Sentences on the cost of the split and on what could not be measured; none without labels."""
+    """Sentences on the cost of the split, on what could not be measured, and on maps that lose neighbours."""
+    if validation.metric == "overlap@10" and validation.asked is not None:
+        fewer = any(size.method == "smec" and size.smec < size.pca for size in validation.sizes)
+        return [FEWER_NEIGHBOURS] if fewer else []
     if validation.metric != "ndcg@10" or validation.corpus is None:
         return []
     first = validation.sizes[0]

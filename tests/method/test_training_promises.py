@@ -216,6 +216,11 @@ def test_a_compressor_is_extended_twice_the_same_way_and_shrinks_through_its_hea
         np.testing.assert_allclose(loaded.shrink(stored, 3), loaded.encode(vectors, 3), atol=1e-5)
 
 
+def test_a_training_with_labels_needs_judgements_and_says_how_to_do_without() -> None:
+    with pytest.raises(DataError, match="train without labels"):
+        train(Dataset(np.asarray(small_dataset().corpus.vectors)), config=short())
+
+
 def test_a_supervised_compressor_is_not_extended_without_judgements() -> None:
     with pytest.raises(DataError, match=r"has no judgements of train queries \(qrels/train.tsv\)"):
         extend(trained(), Dataset(np.asarray(small_dataset().corpus.vectors)), 6)

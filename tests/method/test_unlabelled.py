@@ -11,7 +11,7 @@ import pytest
 from smec import Compressor, Dataset, train
 from smec.artefact import Validation
 from smec.baselines.pca import fit_pca
-from smec.card import groups, model_card
+from smec.card import groups, model_card, remarks
 from smec.evaluation.comparison import evaluate
 from synthetic_data import SIZES, asked_where_documents_vary_little, quick
 
@@ -74,3 +74,21 @@ def test_judgements_of_the_train_split_change_no_bit_without_labels() -> None:
     with_labels = asked_where_documents_vary_little(judged=30)
     again = train(with_labels, config=quick(supervised=False, **LOG))
     assert again.fingerprint == trained(0).fingerprint
+
+
+@pytest.mark.parametrize("lost", [0.05, -0.05])
+def test_a_map_that_keeps_fewer_neighbours_than_pca_is_explained(lost: float) -> None:
+    size = {
+        "dim": 8,
+        "method": "smec",
+        "full": 1.0,
+        "smec": 0.5,
+        "ci": (0.4, 0.6),
+        "pca": 0.5 + lost,
+        "truncate": 0.2,
+    }
+    shown = {"metric": "overlap@10", "queries": 30, "asked": "queries", "sizes": (size,)}
+    said = remarks(Validation.model_validate(shown))
+    assert [sentence.split(".")[0] for sentence in said] == (
+        ["Some sizes ship a map that keeps fewer neighbours than PCA"] if lost > 0 else []
+    )

@@ -56,6 +56,15 @@ class Fold:
         return np.concatenate([self.held_out.queries, log.reshape(-1, self.held_out.queries.shape[1])])
 
 
+def check_judgements(dataset: Dataset) -> None:
+    """Raise DataError where a dataset has no split to learn labels from; says how to do without."""
+    if "train" not in dataset.splits:
+        raise DataError(
+            f"{dataset.name}: has no judgements of train queries (qrels/train.tsv): train without labels "
+            "(--unsupervised), which learns from queries that nobody judged, and from documents"
+        )
+
+
 def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
     """Part the train queries, or without labels the documents.
 
@@ -68,11 +77,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     if not config.supervised:
         pool = document_pool(dataset, seed=config.seed, limit=config.pool, validation=config.validation)
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
-    if "train" not in dataset.splits:
-        raise DataError(
-            f"{dataset.name}: has no judgements of train queries (qrels/train.tsv): train without labels "
-            "(--unsupervised), which learns from queries that nobody judged, and from documents"
-        )
+    check_judgements(dataset)
     validation = config.validation
     if config.layers == "fresh":  # layers of their own cannot be averaged
         validation = validation.model_copy(update={"folds": 1})

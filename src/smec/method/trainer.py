@@ -21,7 +21,15 @@ from smec.method.baselines import baselines
 from smec.method.candidates import Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
-from smec.method.folds import Fold, Start, average, draw_folds, measure_agreement, measure_folds
+from smec.method.folds import (
+    Fold,
+    Start,
+    average,
+    check_judgements,
+    draw_folds,
+    measure_agreement,
+    measure_folds,
+)
 from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
 from smec.method.unjudged import measure_new_documents
@@ -169,6 +177,8 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     config = config.model_copy(update={"dims": sizes})
     for dim in sizes if config.codec is not None else ():
         code_bytes(str(config.codec), dim)  # says which size it cannot pack
+    if config.supervised:
+        check_judgements(dataset)
     data = fingerprints(dataset, config)
     searched = config.budget is not None or config.target is not None
     # Codebooks are tried on the pool.

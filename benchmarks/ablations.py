@@ -13,6 +13,7 @@ from benchmarks.markdown import points, signed, table
 from benchmarks.methods import DEFAULT, DEFAULT_UNSUPERVISED, NO_GATE, PAPER, Method, smec
 from benchmarks.plan import Plan
 from benchmarks.query_sets import QuerySet, new_sets, runs
+from smec.config import overlay
 from smec.presets import CANDIDATES
 
 NAME = "ablations"
@@ -22,6 +23,16 @@ Scores = NDArray[np.float64]
 
 _SMRL: dict[str, Any] = {"candidates": (), "schedule": "sequential", "optimiser": {"growth": 0.0}}
 _PAPER_MRL: dict[str, Any] = {"schedule": "joint", "layers": "nested", "selection": "prefix"}
+
+_SXBM: dict[str, Any] = {
+    "distillation": {"weight": 0.0},
+    "memory": {"loss": "listwise", "size": 4096, "neighbours": 32},
+}
+
+
+def _unlabelled(name: str, **changes: Any) -> Method:
+    return smec(name, supervised=False, **changes)
+
 
 FAMILIES: dict[str, tuple[Method, tuple[Method, ...]]] = {
     "default, with labels": (
@@ -47,12 +58,14 @@ FAMILIES: dict[str, tuple[Method, tuple[Method, ...]]] = {
     "default, without labels": (
         DEFAULT_UNSUPERVISED,
         (
-            smec("SMRL, nested", supervised=False, schedule="sequential"),
-            smec("SMRL, fresh heads", supervised=False, schedule="sequential", layers="fresh"),
-            smec("identity start", supervised=False, start="identity"),
-            smec("PCA start, not tempered", supervised=False, tempering=0.0),
-            smec("absolute differences", supervised=False, memory={"loss": "absolute"}),
-            smec("random entries", supervised=False, memory={"sampling": "random"}),
+            _unlabelled("teacher not tempered", distillation={"tempering": 0.0}),
+            _unlabelled("no documents taught", distillation={"anchors": 0}),
+            _unlabelled("identity start", start="identity"),
+            _unlabelled("PCA start, not tempered", tempering=0.0),
+            _unlabelled("S-XBM in place of distillation", **_SXBM),
+            _unlabelled("S-XBM of random entries", **overlay(_SXBM, {"memory": {"sampling": "random"}})),
+            _unlabelled("S-XBM of absolute differences", **overlay(_SXBM, {"memory": {"loss": "absolute"}})),
+            _unlabelled("S-XBM with SMRL", schedule="sequential", **_SXBM),
         ),
     ),
     "paper, with labels": (

@@ -26,7 +26,7 @@ def _variant(size: int, neighbours: int, sampling: str) -> Method:
         f"{sampling}, queue {size}, k {neighbours}",
         supervised=False,
         schedule="sequential",
-        memory={"size": size, "neighbours": neighbours, "sampling": sampling},
+        memory={"loss": "listwise", "size": size, "neighbours": neighbours, "sampling": sampling},
         validation={"gate": False},
     )
 

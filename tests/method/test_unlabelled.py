@@ -12,6 +12,7 @@ from smec import Compressor, Dataset, train
 from smec.artefact import Validation
 from smec.baselines.pca import fit_pca
 from smec.card import groups, model_card, remarks
+from smec.config import build_config
 from smec.evaluation.comparison import evaluate
 from synthetic_data import SIZES, asked_where_documents_vary_little, quick
 
@@ -92,3 +93,17 @@ def test_a_map_that_keeps_fewer_neighbours_than_pca_is_explained(lost: float) ->
     assert [sentence.split(".")[0] for sentence in said] == (
         ["Some sizes ship a map that keeps fewer neighbours than PCA"] if lost > 0 else []
     )
+
+
+@pytest.mark.parametrize("negatives", [0, 64])
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_without_negatives_there_is_something_to_compare(preset: str, negatives: int) -> None:
+    config = build_config(
+        preset,
+        supervised=False,
+        dims=SIZES,
+        optimiser={"steps": 5, "batch": 16, "negatives": negatives, "hard_negatives": 0},
+    )
+    validation = validation_of(train(asked_where_documents_vary_little(), config=config))
+    assert validation.asked == ("queries" if preset == "default" else "documents")
+    assert all(np.isfinite(size.smec) for size in validation.sizes)

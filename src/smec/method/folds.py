@@ -75,7 +75,13 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     """
     processes = execution.processes
     if not config.supervised:
-        pool = document_pool(dataset, seed=config.seed, limit=config.pool, validation=config.validation)
+        pool = document_pool(
+            dataset,
+            seed=config.seed,
+            limit=config.pool,
+            validation=config.validation,
+            queries=config.distillation.weight > 0,  # the memory loss alone takes documents
+        )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
     validation = config.validation

@@ -70,14 +70,16 @@ class Batches:
         log = self._epoch_slice(step, len(self._pool.log), 2**32)
         asked = queries if self._labels else queries[:0]
         positives = np.array([self._draw_positive(query, rng) for query in asked], dtype=np.int64)
-        random = self._random(rng, len(queries) + len(log))
+        random = self._random(rng, len(queries), len(log))
         hard = np.concatenate([self._nearest[queries].ravel(), self._nearest_logged[log].ravel()])
         documents = np.concatenate([positives, np.unique(hard), random])
         return Batch(queries, log, documents, self._grade_matrix(queries, documents))
 
-    def _random(self, rng: np.random.Generator, queries: int) -> IntArray:
+    def _random(self, rng: np.random.Generator, queries: int, log: int) -> IntArray:
         """Random documents: negatives, and where there are no queries anchors in place of them."""
-        count = self._options.negatives + (0 if queries else self._options.batch)
+        count = self._options.negatives
+        if not queries:  # no positives either: there must be something to compare
+            count = max(count, self._options.batch) if log else count + self._options.batch
         drawn: IntArray = rng.choice(self._usable, min(count, len(self._usable)), replace=False)
         return drawn
 

@@ -80,7 +80,9 @@ class Pool:
         )
 
 
-def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig) -> Pool:
+def document_pool(
+    dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig, queries: bool = False
+) -> Pool:
     """Draw the pool of a training without labels, and the queries that are held out, or else documents.
 
     Parameters
@@ -91,6 +93,8 @@ def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: Valida
         Most corpus rows of the pool.
     validation : ValidationConfig
         Its ``share`` and ``most``.
+    queries : bool
+        Whether queries are taught and held out, where there are any.
 
     Raises
     ------
@@ -105,7 +109,9 @@ def document_pool(dataset: Dataset, *, seed: int, limit: int, validation: Valida
         )
     documents = _unit(dataset.corpus.vectors, rows)
     none = torch.empty(0, documents.shape[1])
-    log, held_out_log = logged_queries(dataset, seed=seed, validation=validation, judged=False)
+    log = held_out_log = np.empty((0, documents.shape[1]), dtype=np.float32)
+    if queries:
+        log, held_out_log = logged_queries(dataset, seed=seed, validation=validation, judged=False)
     held = np.empty(0, dtype=np.int64)
     if not len(log):
         order = np.random.default_rng([seed, 0]).permutation(len(rows))

@@ -174,4 +174,4 @@ UNSUPERVISED = (
     Method("random-dims", supervised=False),
     Method("random", supervised=False),
 )
-"""See the corpus alone."""
+"""Read no label. ``smec default`` learns from queries, too; the others see the corpus alone."""

@@ -204,9 +204,10 @@ def feedback_sentence(record: FeedbackRecord) -> str:
 def fallback_reason(validation: Validation, size: SizeMetrics) -> str:
     """Say why a size ships a baseline."""
     if (size.metric or validation.metric) == "overlap@10":
-        if size.pca >= KEPT[validation.asked or "documents"]:
+        asked = size.asked or validation.asked
+        if asked is not None and size.pca >= KEPT[asked]:
             return f"PCA keeps {size.pca:.0%} of the nearest neighbours, so that little is left to gain"
-        return "training lost too many nearest neighbours"
+        return "training did not clearly keep more neighbours"
     if validation.corpus == "growing":
         if size.new is None or size.new.queries < FEWEST_TOLD:
             return "too few held-out queries ask for new documents"

@@ -32,11 +32,11 @@ LEVEL_SHARED = 0.25
 matrix, so that what is sure of their mean makes a gain of each more likely."""
 
 LEVEL_UNLABELLED = 0.01
-"""Level without labels, at which truncation has to be better than PCA to ship."""
+"""Level without labels, where the candidate is the best of many checks on the same held-out vectors."""
 
 LOST = 0.1
-"""The map must not keep a share that is smaller than PCA's by more: its teacher's weaker axes change
-neighbours on purpose, by up to .08 where retrieval gained; more is a training that went wrong."""
+"""Share of neighbours that a map whose teacher has weakened axes may keep fewer than PCA: such a teacher
+changes neighbours on purpose. A map that loses more went wrong."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def judge(
     corpus: CorpusKind = "growing",
     unjudged: Mapping[int, Measured] | None = None,
     asked: Literal["queries", "documents"] = "queries",
+    weakened: bool = False,
     agreement: Mapping[int, Measured] | None = None,
 ) -> Validation:
     """Decide what every size ships.
@@ -141,16 +142,19 @@ def judge(
         With a fixed corpus: dim -> what was measured on new documents. It is told and decides nothing.
     asked : {"queries", "documents"}
         Without labels: whose neighbours were looked for.
+    weakened : bool
+        Without labels: whether the map learned from a teacher with weakened axes. Otherwise it ships only
+        where it keeps significantly more neighbours than every baseline.
     agreement : mapping, optional
         For a map that read no label, beside judged queries: dim -> overlap@10 of held-out queries. A size
         then ships the map as without labels, if it is not significantly below PCA.
     """
     if metric == "overlap@10":
-        methods = {dim: _without_labels(size, asked) for dim, size in sizes.items()}
+        methods = {dim: _without_labels(size, asked, weakened) for dim, size in sizes.items()}
     else:
         methods = _with_labels(sizes, corpus)
         for dim, logged in (agreement or {}).items():
-            if _without_labels(logged, "queries") == "smec" and _not_worse(sizes[dim], corpus):
+            if _without_labels(logged, "queries", weakened) == "smec" and _not_worse(sizes[dim], corpus):
                 methods[dim] = "smec"
     if not enabled:
         methods = dict.fromkeys(sizes, "smec")
@@ -176,10 +180,14 @@ def judge(
     )
 
 
-def _without_labels(size: Measured, asked: Literal["queries", "documents"]) -> str:
+def _without_labels(size: Measured, asked: Literal["queries", "documents"], weakened: bool) -> str:
     # Overlap is not relevance: the map ships only where PCA loses much.
     pca = size.rivals["pca"].mean()
-    if pca < KEPT[asked] and size.smec.mean() >= pca - LOST:
+    if weakened:
+        enough = size.smec.mean() >= pca - LOST
+    else:
+        enough = all(beats(size.smec, rival, LEVEL_UNLABELLED) for rival in size.rivals.values())
+    if enough and pca < KEPT[asked]:
         return "smec"
     # PCA where truncation is not significantly better: it is the safer of the two.
     better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], LEVEL_UNLABELLED)

@@ -212,6 +212,7 @@ def _ship(
         corpus=config.corpus,
         unjudged=unjudged,
         asked=held_out.asked,
+        weakened=trained.config.schedule == "joint" and trained.config.distillation.tempering > 0,
         agreement=agreement,
     )
     validation = judged.model_copy(

@@ -38,8 +38,8 @@ over PCA, and not over the better baseline that would ship instead, as it refuse
 the labels, as small sizes lagged on `xquad-e5`; checks that are equal on new documents are told apart by
 seen ones, as `grocery-effnet` was below its goal with feedback; without labels and queries,
 sizes of which PCA keeps seven neighbours in ten stay PCA, as images lost; and a training on documents alone
-makes four passes over them, as small sizes of `medquad-minilm` lost. Where a dataset is split again, such train queries are test
-queries of a fold.
+makes four passes over them, as small sizes of `medquad-minilm` lost. Where a dataset is split again, such
+train queries are test queries of a fold.
 
 In the tables without labels `smec default` learns from the train queries without their judgements, and from
 documents; the other methods there see the corpus alone.

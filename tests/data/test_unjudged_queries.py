@@ -13,7 +13,7 @@ from smec.data import Dataset, Embeddings
 from smec.data.sample import open_sample
 from smec.errors import DataError
 from smec.training.pool import FEWEST_LOGGED, MOST_LOGGED, logged_queries
-from smec.vectors import Float32Array
+from smec.vectors import Float32Array, normalise
 
 TRAIN = {"q0": {"d0": 1}, "q1": {"d1": 0}}
 TEST = {"q2": {"d2": 1}, "q3": {"d3": 0}}
@@ -28,28 +28,38 @@ def dataset(log: Embeddings | None = None) -> Dataset:
     return Dataset(table("d", 9), table("q", 6, 1), {"train": TRAIN, "test": TEST}, log=log)
 
 
-def found(rows: Float32Array, of: Embeddings) -> list[str]:
-    return [of.ids[int(np.flatnonzero((of.vectors == row).all(axis=1))[0])] for row in rows]
+def found(data: Dataset, *, judged: bool = True) -> list[str]:
+    assert data.queries is not None
+    return [data.queries.ids[row] for row in data.unjudged("train", judged=judged)]
 
 
 def test_queries_that_another_split_names_are_left_out_and_judged_ones_too() -> None:
-    data = dataset()
-    assert data.queries is not None
     # q1 is judged, but nothing is relevant to it; q3 is a test query without a relevant document.
-    assert found(data.unjudged("train"), data.queries) == ["q1", "q4", "q5"]
-    assert found(data.unjudged("train", judged=False), data.queries) == ["q0", "q1", "q4", "q5"]
+    assert found(dataset()) == ["q1", "q4", "q5"]
+    assert found(dataset(), judged=False) == ["q0", "q1", "q4", "q5"]
 
 
-def test_a_log_comes_after_them() -> None:
+def test_a_log_is_part_of_the_fingerprint() -> None:
     log = table("l", 3, seed=2)
-    found_rows = dataset(log).unjudged("train")
-    assert len(found_rows) == 6
-    np.testing.assert_array_equal(found_rows[3:], log.vectors)
     assert dataset(log).fingerprint("train").keys() - dataset().fingerprint("train").keys() == {"log"}
 
 
+def test_queries_of_the_dataset_and_of_its_log_are_taught() -> None:
+    log = table("l", 20, seed=2)
+    data = dataset(log)
+    assert data.queries is not None
+    parts = logged_queries(data, seed=0, validation=ValidationConfig(), judged=True)
+    every = np.concatenate([data.queries.vectors[[1, 4, 5]], log.vectors])
+    np.testing.assert_array_equal(
+        np.unique(np.concatenate(parts), axis=0), np.unique(normalise(every), axis=0)
+    )
+
+
 def test_a_corpus_alone_has_none() -> None:
-    assert Dataset(table("d", 9)).unjudged("train").shape == (0, 6)
+    data = Dataset(table("d", 9))
+    assert len(data.unjudged("train")) == 0
+    parts = logged_queries(data, seed=0, validation=ValidationConfig(), judged=False)
+    assert [part.shape for part in parts] == [(0, 6), (0, 6)]
 
 
 def test_a_log_of_another_width_is_refused() -> None:
@@ -70,11 +80,11 @@ def test_a_sampled_corpus_leaves_out_the_same_queries(rows: int, split: str | No
         header = "query-id\tcorpus-id\tscore\n"
         (tmp_path / "qrels" / f"{name}.tsv").write_text("".join([header, *lines]), "utf-8")
     data = open_sample(tmp_path, rows, split=split, log=tmp_path / "log.parquet")
-    assert data.queries is not None and len(data.corpus) == rows
+    assert len(data.corpus) == rows
     expected = ["q1", "q4", "q5"] if split else ["q0", "q1", "q4", "q5"]
-    unjudged = data.unjudged("train", judged=split is not None)
-    assert found(unjudged[:-3], data.queries) == expected
-    np.testing.assert_array_equal(unjudged[-3:], log.vectors)
+    assert found(data, judged=split is not None) == expected
+    assert data.log is not None
+    np.testing.assert_array_equal(data.log.vectors, log.vectors)
 
 
 def drawn(log: Embeddings) -> tuple[Float32Array, Float32Array]:

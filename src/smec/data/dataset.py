@@ -107,7 +107,7 @@ class Dataset:
     whole : Whole, optional
         Of the corpus that ``corpus`` is only a sample of; see `smec.data.sample.open_sample`.
     log : Embeddings or ndarray of shape (l, D), optional
-        Queries that nobody judged, beside those of ``queries``: see `unjudged`.
+        Queries that nobody judged, beside those of ``queries``.
     reserved : collection of str
         Ids of queries that other splits judge, where ``qrels`` does not hold these splits.
 
@@ -215,11 +215,10 @@ class Dataset:
             qrels={query: qrels[query] for query in ids},
         )
 
-    def unjudged(self, split: str, *, judged: bool = True) -> FloatArray:
+    def unjudged(self, split: str, *, judged: bool = True) -> IntArray:
         """Return the queries that a training for ``split`` may learn from without judgements.
 
-        Those of ``queries`` that no other split names and, with ``judged``, for which ``split`` has no
-        relevant document; then those of ``log``.
+        Those that no other split names and, with ``judged``, for which ``split`` has no relevant document.
 
         Parameters
         ----------
@@ -229,20 +228,15 @@ class Dataset:
 
         Returns
         -------
-        ndarray of shape (u, D)
-            A copy, in the order of the files.
+        ndarray of shape (u,), int64
+            Rows of ``queries``, ascending.
         """
-        parts = []
-        if self.queries is not None:
-            taken = set(self._reserved)
-            taken |= {query for name, qrels in self.qrels.items() if name != split for query in qrels}
-            if judged:
-                taken |= {q for q, of in self.qrels.get(split, {}).items() if max(of.values(), default=0) > 0}
-            rows = [row for row, id_ in enumerate(self.queries.ids) if id_ not in taken]
-            parts.append(np.asarray(self.queries.vectors[rows]))
-        if self.log is not None:
-            parts.append(np.asarray(self.log.vectors))
-        return np.concatenate(parts) if parts else np.empty((0, self.dim), dtype=np.float32)
+        taken = set(self._reserved)
+        taken |= {query for name, qrels in self.qrels.items() if name != split for query in qrels}
+        if judged:
+            taken |= {q for q, of in self.qrels.get(split, {}).items() if max(of.values(), default=0) > 0}
+        ids = () if self.queries is None else self.queries.ids
+        return np.array([row for row, id_ in enumerate(ids) if id_ not in taken], dtype=np.int64)
 
     def fingerprint(self, split: str | None = None) -> dict[str, str]:
         """SHA-256 of "corpus", "queries" (if any) and, for a given split, "qrels".

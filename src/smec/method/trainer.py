@@ -36,7 +36,7 @@ from smec.method.unjudged import measure_new_documents
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
-from smec.training.pool import judged_train_queries
+from smec.training.pool import judged_train_queries, logged_queries
 
 
 def train(
@@ -278,7 +278,7 @@ def opened(
 
 
 def found(dataset: Dataset, config: TrainConfig) -> str:
-    """Say what a training can learn from: "809 queries, 30 of them judged; 5,183 documents".
+    """Say what there is to learn from: "809 queries, 30 of them judged; 5,183 documents".
 
     Raises
     ------
@@ -286,8 +286,15 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
         As for `train`.
     """
     judged = len(judged_train_queries(dataset)) if config.supervised else 0
-    taught = not config.supervised or UNLABELLED in config.candidates
-    queries = judged + (len(dataset.unjudged("train", judged=config.supervised)) if taught else 0)
-    documents = dataset.moments.rows
-    said = f"{queries:,} queries, {judged:,} of them judged; " if queries else ""
-    return f"{said}{documents:,} documents"
+    said = f"{dataset.moments.rows:,} documents"
+    queries = judged + _unjudged(dataset, config)
+    return f"{queries:,} queries, {judged:,} of them judged; {said}" if queries else said
+
+
+def _unjudged(dataset: Dataset, config: TrainConfig) -> int:
+    """How many queries are learned from without judgements, or are held out of these."""
+    taught = UNLABELLED in config.candidates if config.supervised else config.distillation.weight > 0
+    if not taught:
+        return 0
+    drawn = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=config.supervised)
+    return sum(map(len, drawn))

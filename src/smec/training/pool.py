@@ -122,7 +122,7 @@ def document_pool(
 def logged_queries(
     dataset: Dataset, *, seed: int, validation: ValidationConfig, judged: bool
 ) -> tuple[Float32Array, Float32Array]:
-    """Draw queries without judgements to teach, and others that are held out.
+    """Draw queries without judgements, of the dataset and of its log: those to teach, and those held out.
 
     Parameters
     ----------
@@ -138,11 +138,19 @@ def logged_queries(
     taught, held_out : ndarray of shape (u, D) and (w, D), float32
         Unit rows, each query once. Both empty where there are fewer than `FEWEST_LOGGED` different ones.
     """
-    vectors = dataset.unjudged("train", judged=judged)
-    rows = drawn_rows(len(vectors), np.empty(0, dtype=np.int64), MOST_LOGGED, seed)
-    different = np.unique(normalise(vectors[rows]), axis=0) if len(rows) else vectors.astype(np.float32)
+    none = np.empty((0, dataset.dim), dtype=np.float32)
+    known = dataset.unjudged("train", judged=judged)
+    logged = 0 if dataset.log is None else len(dataset.log)
+    rows = drawn_rows(len(known) + logged, np.empty(0, dtype=np.int64), MOST_LOGGED, seed)
+    mine = rows < len(known)
+    drawn = [none]
+    if dataset.queries is not None:
+        drawn.append(normalise(dataset.queries.vectors[known[rows[mine]]]))
+    if dataset.log is not None:
+        drawn.append(normalise(dataset.log.vectors[rows[~mine] - len(known)]))
+    different = np.unique(np.concatenate(drawn), axis=0)
     if len(different) < FEWEST_LOGGED:
-        return different[:0], different[:0]
+        return none, none
     order = np.random.default_rng([seed, 9]).permutation(len(different))
     held = _held_out_count(len(different), validation)
     return different[order[held:]], different[order[:held]]

@@ -135,10 +135,7 @@ def test_the_same_seed_gives_the_same_compressor_and_json_says_what_it_is(
 
 
 def test_unsupervised_training_looks_at_no_labels(dataset: Path, quick: Path, tmp_path: Path) -> None:
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    for name in ("corpus.npy", "corpus.ids.txt"):
-        shutil.copy(dataset / name, bare)
+    bare = without_queries(dataset, tmp_path / "bare")
     result = run(
         "train", bare, "-o", tmp_path / "m", "--unsupervised", "--dims", "24", "--config", quick, "--json"
     )
@@ -146,6 +143,65 @@ def test_unsupervised_training_looks_at_no_labels(dataset: Path, quick: Path, tm
     assert record["validation"]["metric"] == "overlap@10"
     assert Compressor.load(tmp_path / "m").manifest.supervised is False
     assert_refused(run("train", bare, "-o", tmp_path / "n", "--dims", "24"), "train")
+
+
+@pytest.fixture(scope="module")
+def log(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its train queries and two more copies of each, as they stand in a log."""
+    rows = np.tile(np.load(dataset / "queries.npy")[:150], (3, 1))
+    return numbered(tmp_path_factory.mktemp("log") / "log.npy", rows)
+
+
+def numbered(file: Path, rows: np.ndarray) -> Path:
+    """A .npy file, and the numbers of its rows as ids beside it."""
+    np.save(file, rows)
+    file.with_name(f"{file.stem}.ids.txt").write_text("".join(f"{n}\n" for n in range(len(rows))), "utf-8")
+    return file
+
+
+def without_queries(dataset: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("corpus.npy", "corpus.ids.txt"):
+        shutil.copy(dataset / name, folder)
+    return folder
+
+
+def test_a_log_of_queries_teaches_without_labels(
+    dataset: Path, log: Path, quick: Path, tmp_path: Path
+) -> None:
+    bare = without_queries(dataset, tmp_path / "bare")
+    result = run(
+        *("train", bare, "-o", tmp_path / "m", "--unsupervised", "--dims", "24", "--config", quick),
+        *("--queries", log),
+    )
+    assert result.exit_code == 0, result.output
+    assert "overlap@10 on 30 held-out queries" in result.stdout
+    assert "it learned from 150 queries, 0 of them judged; " in result.stdout
+    assert "log" in Compressor.load(tmp_path / "m").manifest.data
+
+
+def test_a_log_that_cannot_be_learned_from_is_refused_in_one_line(
+    dataset: Path, log: Path, quick: Path, tmp_path: Path
+) -> None:
+    bare = without_queries(dataset, tmp_path / "bare")
+    wide = numbered(tmp_path / "wide.npy", np.ones((9, 5), dtype=np.float32))
+    rows = np.array(np.load(log))
+    cut = numbered(tmp_path / "cut.npy", rows)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    rows[3, 2] = np.nan
+    broken = numbered(tmp_path / "broken.npy", rows)
+    for file, message in (
+        (tmp_path / "none.npy", "none.npy: no such file"),
+        (bare, "a folder is for a collection's URL"),
+        (wide, "the log of queries has 5 dims, but the corpus 384"),
+        (broken, "row 3"),
+        (cut, "cut.npy"),
+    ):
+        refused = run("train", bare, "-o", tmp_path / "m", "--unsupervised", "--queries", file)
+        assert_refused(refused, message)
+    refused = run("train", dataset, "-o", tmp_path / "m", "--queries", log, "--config", quick)
+    assert_refused(refused, "a log of queries teaches without labels alone: add --unsupervised")
+    assert not (tmp_path / "m").exists()
 
 
 def test_strict_writes_nothing_where_a_size_falls_back(dataset: Path, tmp_path: Path) -> None:

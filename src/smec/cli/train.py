@@ -64,7 +64,7 @@ def train(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="File of further queries that nobody judged, such as a log. With a URL also a folder of "
+            help="With --unsupervised: file of further queries, such as a log. With a URL also a folder of "
             "queries.* and qrels/train.tsv."
         ),
     ] = None,
@@ -180,7 +180,6 @@ def train(
 
 def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:
     """A folder or a collection, with the log of queries if there is one."""
-    from smec.databases.training import open_corpus
     from smec.method.trainer import opened
 
     log = queries if queries is not None and not queries.is_dir() else None
@@ -188,6 +187,8 @@ def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: 
         if queries is not None and log is None:
             raise ConfigError("--queries: a folder is for a collection's URL; name the file of a log")
         return opened(dataset, settings, reading, log=log)
+    from smec.databases.training import open_corpus
+
     if settings.supervised and (queries is None or log is not None):
         raise ConfigError(
             "a collection holds no judgements: train with --unsupervised, or name a folder of queries.* and "

@@ -65,6 +65,11 @@ def check_judgements(dataset: Dataset) -> None:
         )
 
 
+def teaches_unjudged(config: TrainConfig) -> bool:
+    """Whether queries without judgements are learned from; the memory loss alone takes documents."""
+    return UNLABELLED in config.candidates if config.supervised else config.distillation.weight > 0
+
+
 def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
     """Part the train queries, or without labels the documents.
 
@@ -80,7 +85,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
             seed=config.seed,
             limit=config.pool,
             validation=config.validation,
-            queries=config.distillation.weight > 0,  # the memory loss alone takes documents
+            queries=teaches_unjudged(config),
         )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
@@ -89,7 +94,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
     logged = None
-    if UNLABELLED in config.candidates:
+    if teaches_unjudged(config):
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
     pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [

@@ -16,6 +16,7 @@ from smec.config import CorpusKind, Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
+from smec.errors import ConfigError
 from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
 from smec.method.candidates import Trained, train_candidates
@@ -29,6 +30,7 @@ from smec.method.folds import (
     draw_folds,
     measure_agreement,
     measure_folds,
+    teaches_unjudged,
 )
 from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
@@ -179,6 +181,11 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
         code_bytes(str(config.codec), dim)  # says which size it cannot pack
     if config.supervised:
         check_judgements(dataset)
+    if dataset.log is not None and not teaches_unjudged(config):
+        raise ConfigError(
+            "a log of queries teaches without labels alone: add --unsupervised (preset default), or leave it "
+            "out"
+        )
     data = fingerprints(dataset, config)
     searched = config.budget is not None or config.target is not None
     # Codebooks are tried on the pool.
@@ -293,8 +300,7 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
 
 def _unjudged(dataset: Dataset, config: TrainConfig) -> int:
     """How many queries are learned from without judgements, or are held out of these."""
-    taught = UNLABELLED in config.candidates if config.supervised else config.distillation.weight > 0
-    if not taught:
+    if not teaches_unjudged(config):
         return 0
     drawn = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=config.supervised)
     return sum(map(len, drawn))

@@ -57,7 +57,7 @@ class Bm25Server(ThreadingHTTPServer):
         return [float(scores[self._rows[document]]) for document in documents]
 
     def reply(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Reply:
-        """What a request is answered with, in the shape of its server."""
+        """Return the reply to a request, in the shape of its server."""
         if path != "/rerank":
             return 404, {}, b'{"error": "not found"}'
         documents = body.get("documents") or body["texts"]

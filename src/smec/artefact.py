@@ -95,7 +95,7 @@ class SizeMetrics(_Scores):
     """How many held-out queries, where they differ from the `Validation`'s; with ``metric`` for a size that
     `extend` added."""
     asked: Literal["queries", "documents"] | None = None
-    """What was held out, for such a size."""
+    """Kind of what was held out, for such a size."""
     new: GroupMetrics | None = None
     """Queries that ask for documents that are relevant to no fitted query; None: there were none."""
     seen: GroupMetrics | None = None
@@ -120,7 +120,7 @@ class Validation(_Record):
     corpus: Literal["growing", "fixed"] | None = None
     """Growing: queries with new documents decided; fixed: all. None without labels and in older artefacts."""
     asked: Literal["queries", "documents"] | None = None
-    """What was held out: queries, or without any queries documents. None in older artefacts."""
+    """Kind of what was held out: queries, or without any queries documents. None in older artefacts."""
     candidate: str | None = None
     """Name of the training that was chosen among those that were compared."""
     step: int | None = None

@@ -36,7 +36,7 @@ def judge(
     kind: Annotated[
         str,
         typer.Option(
-            help="What is asked: rerank (Cohere, Jina, vLLM), voyage or tei at URL/rerank, or chat, an "
+            help="Kind of endpoint: rerank (Cohere, Jina, vLLM), voyage or tei at URL/rerank, or chat, an "
             "OpenAI-compatible language model at URL/chat/completions, which gives grades from 0 to 3."
         ),
     ] = "rerank",

@@ -22,8 +22,8 @@ KEY_VARIABLE = "SMEC_API_KEY"
 not sent to whatever URL is named."""
 
 KEY = re.compile(r"[A-Za-z0-9._~+/=:@-]+")
-"""What keys are made of. Such a one is spelled alike in JSON, in a header and in Python's own messages, so
-that it can be blotted out of them."""
+"""Characters of keys. A key of these alone is spelled alike in JSON, in a header and in Python's own
+messages, so that it can be blotted out there."""
 
 TRANSIENT = {408, 409, 425, 429}
 """Status codes below 500 after which a request is sent again."""

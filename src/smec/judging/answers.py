@@ -15,7 +15,7 @@ from smec.errors import OutputError
 from smec.judging.questions import Question
 
 BEGINNING = b'{"key": '
-"""Of every line; a killed run may have left less of it."""
+"""First bytes of every line; a killed run may have left fewer."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Answer:
     ----------
     scores : tuple of k float
     tokens : int
-        That the endpoint says it used, 0 where it does not say.
+        Tokens that the endpoint says it used, 0 where it does not say.
     """
 
     scores: tuple[float, ...]
@@ -65,7 +65,7 @@ class Answers:
 
 
 def read_answers(path: Path) -> Answers:
-    """What a file of answers holds, none where there is no file; nothing is made or written.
+    """Read the answers in a file, none where there is no file; nothing is made or written.
 
     Raises
     ------

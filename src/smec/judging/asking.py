@@ -36,7 +36,7 @@ class Judge:
 
     @property
     def identity(self) -> str:
-        """What decides an answer beside the question."""
+        """Name of all that decides an answer beside the question."""
         return repr((self.kind_name, self.client.where, self.model, self.kind.prompt))
 
     def ask(self, question: Question) -> Answer:

@@ -37,7 +37,7 @@ class UnusableAnswer(EndpointError):
 
 
 def body(model: str, query: str, documents: Sequence[str]) -> dict[str, object]:
-    """What is posted: the prompt, and query and documents as JSON, which nothing in them can leave."""
+    """Body of the request: the prompt, and query and documents as JSON, which nothing in them can leave."""
     numbered = [{"number": number, "text": text} for number, text in enumerate(documents, 1)]
     material = json.dumps({"query": query, "documents": numbered}, ensure_ascii=False)
     return {

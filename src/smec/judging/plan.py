@@ -1,4 +1,4 @@
-"""What a run of judging asks, and what that takes, before it starts."""
+"""Plan of a run of judging: its questions, and how much they take, before it starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan:
     unjudged : int
         Queries without a row in any split.
     unread : int
-        Of those that this run looks at, queries without text or without a document that has some.
+        Queries that this run looks at, and that have no text or no document with some.
     open : tuple of Question
         On unjudged queries.
     sample : tuple of Question
@@ -60,7 +60,7 @@ class Estimate:
     unjudged, queries, sample, top, unread : int
         Those of the plan; ``queries`` are to be judged, ``sample`` to be asked for the threshold.
     answered : int
-        Of these, queries whose answers an earlier run has left.
+        Queries among these whose answers an earlier run has left.
     requests, documents : int
         What is asked for the others, each request with one query and its documents.
     characters, tokens : int
@@ -88,7 +88,7 @@ def plan(
     ----------
     dataset : Dataset
     provenance : Provenance
-        Of what judges have judged in it so far.
+        Earlier runs of judges on it.
     top : int
         Documents of a query, at most.
     limit : int, optional

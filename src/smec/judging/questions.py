@@ -1,4 +1,4 @@
-"""What a judge is asked: a query and the documents that the full vectors find for it."""
+"""Questions to a judge: a query and the documents that the full vectors find for it."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ def lead(scores: Sequence[float]) -> Values:
 
 
 SCALES: dict[str, Callable[[Sequence[float]], Values]] = {"score": as_scored, "lead": lead}
-"""What a threshold may be of."""
+"""Scales that a threshold can lie on."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What makes a document relevant.
+    """Condition that makes a document relevant.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def check_threshold(threshold: float, *, graded: bool) -> None:
 
 
 def default_rule(*, graded: bool) -> Rule:
-    """What is used without a threshold and without judged queries."""
+    """Return the rule for a run without a threshold and without judged queries."""
     return Rule("default", "score", CHAT_THRESHOLD) if graded else Rule("default", "lead", CLEAR_LEAD)
 
 

@@ -21,7 +21,7 @@ from smec.judging.train_file import Row, TrainFile
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run has found.
+    """Outcome of a run.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class Judged:
     rows : tuple of Row
         The new judgements, grades above 0 alone.
     queries : int
-        With at least one of these.
+        Queries with at least one of these.
     without : int
         Queries without a document that is relevant enough.
     unusable : int
         Queries whose answers could not be used.
     tokens : int
-        That the endpoint says all the answers took, also those of earlier runs; 0 where it does not say.
+        Tokens that all the answers took, also those of earlier runs; 0 where the endpoint does not say.
     """
 
     rule: Rule

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from smec.config import TrainConfig
-from smec.data import Dataset, JudgedQueries
+from smec.data import Dataset
 from smec.errors import DataError
-from smec.method.gate import Candidates, Linear, Measured, Scores, measure
+from smec.method.gate import Candidates, Linear, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
 from smec.presets import UNLABELLED
@@ -29,7 +28,6 @@ from smec.training.pool import (
     judged_train_queries,
     logged_queries,
 )
-from smec.training.processes import Processes
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
 
@@ -49,11 +47,6 @@ class Fold:
     """Queries that are neither fitted nor held out."""
     removed: int = 0
     """Judgements that were taken from fitted queries."""
-
-    def unjudged(self) -> Float32Array:
-        """Held-out queries without their judgements, unit rows; in the first fold those of the log, too."""
-        log = self.pool.held_out_log if self.number == 0 else self.pool.held_out_log[:0]
-        return np.concatenate([self.held_out.queries, log.reshape(-1, self.held_out.queries.shape[1])])
 
 
 def check_judgements(dataset: Dataset) -> None:
@@ -255,58 +248,6 @@ def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int,
     """Matrix of each size: leading columns of the one that all share, or of one for each."""
     folded = [np.ascontiguousarray(matrix) for matrix in matrices]
     return {dim: folded[n if len(folded) > 1 else 0][:, :dim] for n, dim in enumerate(sizes)}
-
-
-def measure_folds(
-    dataset: Dataset, start: Start, folds: Sequence[Fold], checks: Sequence[Check], codec: str | None
-) -> dict[int, Measured]:
-    """Scores of every size on what the folds held out, as if on one: each query by a map that never saw it.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    start : Start
-    folds : sequence of Fold
-    checks : sequence of Check
-        What the training of each fold had made.
-    codec : str or None
-        What stores the documents.
-    """
-    held_out = _all_held_out(dataset, folds, start.execution.processes)
-    full = held_out.full()
-    new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
-    trained = np.concatenate([check.scores for check in checks], axis=1)
-    found = {}
-    for dim, smec in zip(start.sizes, trained, strict=True):
-        rivals = {
-            name: held_out.scores(linear.matrix, codec, linear.bias)
-            for name, linear in start.baselines[dim].items()
-        }
-        found[dim] = Measured(full, smec, rivals, rivals, new)
-    return found
-
-
-def measure_agreement(
-    dataset: Dataset, start: Start, folds: Sequence[Fold], checks: Sequence[Check], codec: str | None
-) -> dict[int, Measured]:
-    """Overlap@10 of every size on held-out queries, without their judgements: those of `measure_folds`, and
-    those of the log, each by a map that was not taught it.
-    """
-    parts = []
-    for fold, check in zip(folds, checks, strict=True):
-        held_out = replace(fold.pool, held_out=None, held_out_log=fold.unjudged())
-        asked = HeldOut(dataset, held_out, start.execution.processes)
-        parts.append(measure(start.candidates(check.matrices), asked, codec))
-    return {dim: reduce(Measured.joined, [part[dim] for part in parts]) for dim in start.sizes}
-
-
-def _all_held_out(dataset: Dataset, folds: Sequence[Fold], processes: Processes) -> HeldOut:
-    """The held-out queries of all folds, fold by fold; a baseline scores the same on each of them."""
-    if len(folds) == 1:
-        return folds[0].held_out
-    parts = [fold.pool.held_out for fold in folds if fold.pool.held_out is not None]
-    pool = replace(folds[0].pool, held_out=reduce(JudgedQueries.joined, parts))
-    return HeldOut(dataset, pool, processes)
 
 
 def average(checks: Sequence[Check]) -> dict[int, Float32Array]:

@@ -22,16 +22,8 @@ from smec.method.baselines import baselines
 from smec.method.candidates import Trained, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
-from smec.method.folds import (
-    Fold,
-    Start,
-    average,
-    check_judgements,
-    draw_folds,
-    measure_agreement,
-    measure_folds,
-    teaches_unjudged,
-)
+from smec.method.fold_scores import measure_agreement, measure_folds
+from smec.method.folds import Fold, Start, average, check_judgements, draw_folds, teaches_unjudged
 from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
 from smec.method.unjudged import measure_new_documents

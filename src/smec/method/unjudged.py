@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from smec.data import Dataset
 from smec.method.candidates import Trained, mixed
-from smec.method.folds import Start, draw_folds, measure_folds, train_fold
+from smec.method.fold_scores import measure_folds
+from smec.method.folds import Start, draw_folds, train_fold
 from smec.method.gate import Measured
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint

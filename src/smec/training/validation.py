@@ -36,7 +36,7 @@ class HeldOut:
 
     metric: Literal["ndcg@10", "overlap@10"]
     asked: Literal["queries", "documents"]
-    """What is searched for."""
+    """Kind of what is searched for."""
 
     def __init__(
         self, dataset: Dataset, pool: Pool, processes: Processes = ALONE, corpus: CorpusKind = "growing"

@@ -176,7 +176,7 @@ def test_a_log_of_queries_teaches_without_labels(
     )
     assert result.exit_code == 0, result.output
     assert "overlap@10 on 30 held-out queries" in result.stdout
-    assert "it learned from 150 queries, 0 of them judged; " in result.stdout
+    assert "found: 150 queries, 0 of them judged; " in result.stdout
     assert "log" in Compressor.load(tmp_path / "m").manifest.data
 
 

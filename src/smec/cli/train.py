@@ -101,10 +101,12 @@ def train(
 ) -> None:
     """Train a compressor on the embeddings of a dataset folder or of a database.
 
-    Learns from documents, from queries that nobody judged (those that no split names, and a log) and from the
-    judgements in qrels/train.tsv. Train queries are held out together with the documents that they
-    ask for. On such new documents a size must not be below PCA, nor significantly below centred PCA, SpecTemp
-    and truncation; over all held-out queries it must be better. Else it ships PCA or a better baseline.
+    Learns from the judgements in qrels/train.tsv, or with --unsupervised from documents and from queries
+    without judgements: those that no split but train names, and a log.
+
+    With judgements, train queries are held out together with the documents that they ask for. On such new
+    documents a size must not be below PCA, nor significantly below centred PCA, SpecTemp and truncation; over
+    all held-out queries it must be better. Else it ships PCA or a better baseline.
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
@@ -235,7 +237,7 @@ def finish(
     print_outcome(compressor)
     typer.echo(f"saved: {output} ({', '.join(map(str, compressor.dims))} dims, {seconds:.0f} s)")
     if signals is not None:
-        typer.echo(f"it learned from {signals}")
+        typer.echo(f"found: {signals}")
 
 
 def summary(compressor: Compressor, output: Path, seconds: float) -> dict[str, object]:

@@ -24,7 +24,7 @@ def test_the_default_preset_compares_trainings_of_all_sizes_at_once() -> None:
     config = build_config()
     assert config == build_config("default", dims=None, seed=None)
     assert (config.preset, config.schedule, config.memory.loss) == ("default", "joint", "none")
-    assert config.candidates == ("distilled", "tempered", "trained")
+    assert config.candidates == ("unlabelled", "distilled", "tempered", "trained")
 
 
 def test_the_paper_preset_is_the_published_method() -> None:

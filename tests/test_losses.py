@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic
-from smec.losses.similarity import absolute_difference, listwise_kl
+from smec.losses.similarity import Target, absolute_difference, listwise_kl
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -66,11 +66,13 @@ def test_similarity_losses_match_plain_loops(seed: int) -> None:
     for s, t in zip(student.double().numpy() / 0.2, teacher.double().numpy() / 0.2, strict=True):
         p, q = np.exp(t) / np.exp(t).sum(), np.exp(s) / np.exp(s).sum()
         total += float((p * np.log(p / q)).sum())
-    assert listwise_kl(student, teacher, 0.2).item() == pytest.approx(total / 4, rel=1e-3, abs=1e-5)
+    assert listwise_kl(student, Target.of(teacher, 0.2)).item() == pytest.approx(
+        total / 4, rel=1e-3, abs=1e-5
+    )
 
 
 def test_listwise_kl_does_not_see_the_level_of_similarities() -> None:
     student, teacher = cosines(3), cosines(4)
-    assert listwise_kl(student + 0.3, teacher, 0.1).item() == pytest.approx(
-        listwise_kl(student, teacher, 0.1).item(), rel=1e-4
+    assert listwise_kl(student + 0.3, Target.of(teacher, 0.1)).item() == pytest.approx(
+        listwise_kl(student, Target.of(teacher, 0.1)).item(), rel=1e-4
     )

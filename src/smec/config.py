@@ -153,18 +153,16 @@ class TrainConfig(_Settings):
     own: dict[str, Any] = Field(default_factory=dict)
     """Settings that were given beside the preset and that a candidate would replace: all candidates keep
     them. Filled in by `build_config`."""
-    start: Literal["pca", "identity"] = "pca"
-    """Where the first stage starts: principal axes of the corpus, or the given coordinates."""
+    start: Literal["pca", "identity", "unlabelled"] = "pca"
+    """Where the first stage starts: principal axes of the corpus, the given coordinates, or the map of
+    candidate "unlabelled", which is then trained first."""
     tempering: float = Field(0.3, ge=0, le=1)
     """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening. Not used with
     start "identity"."""
     coordinates: Literal["rotated", "principal"] = "principal"
-    """Coordinates of the trained residual: the principal axes, or the leading half of them (as many as the
-    largest size at least) in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
+    """Coordinates of the trained residual: the leading half of the principal axes (as many as the largest size
+    at least), or these in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
     over which a strong axis is spread, such an axis is weakened sooner."""
-    change: Literal["residual", "rotation"] = "residual"
-    """Form of what a stage learns: a matrix that is added to its start, or a rotation of the principal axes,
-    which strengthens no axis and learns fewer documents by heart."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"
@@ -196,14 +194,19 @@ class TrainConfig(_Settings):
                 f"schedule {self.schedule!r} trains prefixes of one nested matrix: "
                 "no 'ads', no 'fresh' layers"
             )
-        if self.change == "rotation" and (self.start == "identity" or self.coordinates == "rotated"):
-            raise ValueError("change 'rotation' needs start 'pca' and coordinates 'principal'")
         if unknown := [name for name in self.candidates if name not in CANDIDATES]:
             raise ValueError(f"candidate {unknown[0]!r} is unknown; there are {', '.join(CANDIDATES)}")
         if self.candidates and not self.supervised:
             raise ValueError("candidates are compared on judged queries: without labels there are none")
         if self.candidates and (self.selection == "ads" or self.layers == "fresh"):
             raise ValueError("candidates train one nested matrix: no 'ads', no 'fresh' layers")
+        return self
+
+    @model_validator(mode="after")
+    def _signals(self) -> TrainConfig:
+        """What is learned from, and what is stored."""
+        if self.start == "unlabelled" and (self.schedule != "joint" or not self.supervised):
+            raise ValueError("start 'unlabelled' goes on with labels: it needs them, and schedule 'joint'")
         if self.codec is not None and self.selection == "ads":
             raise ValueError("a codec stores prefixes: selection 'ads' trains without one; use 'prefix'")
         if not self.supervised and self.schedule == "distilled":

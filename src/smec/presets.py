@@ -27,17 +27,21 @@ WITHOUT_LABELS: dict[str, Any] = {
 last step ships, as no agreement with the originals tells which step retrieves best."""
 
 CANDIDATES: dict[str, dict[str, Any]] = {
-    # Queries without their judgements, and documents: what few labels have to beat.
-    UNLABELLED: {**WITHOUT_LABELS, "rank": {"weight": 0.0}},
-    # The originals teach a rotation, and the labels weigh as much: best where the originals are good.
+    # Queries without their judgements, and documents: what labels have to beat.
+    UNLABELLED: {**WITHOUT_LABELS, "start": "pca", "rank": {"weight": 0.0}},
+    # It goes on from there with the labels, and the originals still teach: best where the originals are good.
     "distilled": {
-        "change": "rotation",
+        "start": "unlabelled",
         "coordinates": "principal",
-        "optimiser": {"learning_rate": 1e-3},
+        "distillation": {"tempering": 0.15},
     },
     # Labels weigh more, and the teacher's strong axes are weakened: best where one direction, such as a
     # language or a site, drowns what queries ask for.
-    "tempered": {"rank": {"weight": 3.0}, "distillation": {"tempering": 0.6}},
+    "tempered": {
+        "start": "unlabelled",
+        "rank": {"weight": 3.0},
+        "distillation": {"tempering": 0.6},
+    },
     # The full size learns from the labels first, and then teaches all sizes: best with thousands of labels.
     # Not with folds of a growing corpus: with few labels it fits the judged documents.
     "trained": {
@@ -51,7 +55,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 """Settings that `default` compares on held-out queries; they replace those of its configuration."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "default": {**GENERAL, "candidates": ("distilled", "tempered", "trained")},
+    "default": {**GENERAL, "candidates": (UNLABELLED, "distilled", "tempered", "trained")},
     # Identity start, one residual layer per stage, ADS, graded pairwise rank loss and absolute
     # similarity differences (Eq. 7 and 8). The paper's optimiser, batch, queue size and k are
     # not known to us: batch 128 and rate 1e-3 are Matryoshka-Adaptor's, its direct forerunner.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic
-from smec.losses.similarity import absolute_difference, listwise_kl
+from smec.losses.similarity import Target, absolute_difference, listwise_kl
 
 seeds = st.integers(0, 2**32 - 1)
 QUERIES, DOCUMENTS = 3, 5
@@ -42,7 +42,7 @@ def test_gradients_are_finite_at_sharp_temperatures_too(seed: int, temperature: 
     losses: list[Callable[[torch.Tensor], torch.Tensor]] = [
         lambda s: info_nce(s, grades, temperature),
         lambda s: pairwise_logistic(s, grades, temperature),
-        lambda s: listwise_kl(s, teacher, temperature),
+        lambda s: listwise_kl(s, Target.of(teacher, temperature)),
         lambda s: absolute_difference(s, teacher),
     ]
     for loss_of in losses:
@@ -89,7 +89,26 @@ def test_pairwise_logistic_weighs_a_pair_by_its_gap_in_grades() -> None:
 def test_similarity_losses_are_zero_only_where_student_and_teacher_agree(seed: int) -> None:
     student = cosines(seed).detach()
     assert absolute_difference(student, student).item() == 0.0
-    assert listwise_kl(student, student, 0.1).item() == pytest.approx(0.0, abs=1e-6)
+    assert listwise_kl(student, Target.of(student, 0.1)).item() == pytest.approx(0.0, abs=5e-6)
     other = cosines(seed + 1).detach()
     assert absolute_difference(student, other).item() > 0
-    assert listwise_kl(student, other, 0.1).item() > 0
+    assert listwise_kl(student, Target.of(other, 0.1)).item() > 0
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, st.sampled_from([0.01, 0.05, 1.0]))
+def test_the_gradient_of_listwise_kl_is_that_of_its_definition_without_what_is_left_out(
+    seed: int, temperature: float
+) -> None:
+    teacher = cosines(seed + 1).detach()
+    left_out = cosines(seed + 2).detach() > 0.3
+    left_out[:, 0] = False
+    ours, plain = cosines(seed), cosines(seed)
+    fast = gradient(listwise_kl(ours, Target.of(teacher, temperature, left_out)), ours)
+    nothing = float("-inf")
+    p = torch.softmax((teacher / temperature).masked_fill(left_out, nothing), dim=1)
+    logits = (plain / temperature).masked_fill(left_out, nothing)
+    terms = p * (p.log() - torch.log_softmax(logits, dim=1))
+    slow = gradient(torch.where(p > 0, terms, torch.zeros(())).sum() / len(plain), plain)
+    torch.testing.assert_close(fast, torch.nan_to_num(slow), rtol=1e-4, atol=1e-5)
+    assert (fast[left_out] == 0).all()

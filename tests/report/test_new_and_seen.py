@@ -200,4 +200,4 @@ def test_the_gates_tables_and_the_configuration_are_those_of_what_was_trained(
     assert feedback_sentence(model.manifest.feedback) in page
     configuration = trained_config(model.manifest)
     assert f"rank {configuration.rank.model_dump()}" in page
-    assert f"change {configuration.change}" in page
+    assert f"start {configuration.start}" in page

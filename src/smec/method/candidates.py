@@ -59,14 +59,18 @@ class Trained:
 def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
     """Return the candidates to train, or the configuration itself where it names none.
 
-    Candidate "trained" is for many labels, which need no folds, or for a fixed corpus; elsewhere it is left
-    out, unless it is the only one that is named.
+    "unlabelled" comes first where another one starts from it. Candidate "trained" is for many labels, which
+    need no folds, or for a fixed corpus; elsewhere it is left out, unless it is the only one that is named.
     """
-    if not config.candidates:
-        return {None: config}
-    several = [name for name in config.candidates if name != "trained"]
-    names = config.candidates if folds == 1 or config.corpus == "fixed" or not several else several
-    return {name: candidate_config(config, name) for name in names}
+    several = [name for name in config.candidates if name not in (UNLABELLED, "trained")]
+    left_out = several and folds > 1 and config.corpus != "fixed"
+    names = [name for name in config.candidates if not (left_out and name == "trained")]
+    configs: dict[str | None, TrainConfig] = {name: candidate_config(config, name) for name in names}
+    configs = configs or {None: config}
+    if UNLABELLED in configs or any(of.start == "unlabelled" for of in configs.values()):
+        first = candidate_config(config, UNLABELLED)
+        return {UNLABELLED: first, **{name: of for name, of in configs.items() if name != UNLABELLED}}
+    return configs
 
 
 def train_candidates(
@@ -88,10 +92,13 @@ def train_candidates(
         # Each training would rotate its columns otherwise, and their mean would mean nothing.
         alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
         results = []
-        for fold in folds:
-            place = number * len(folds) + fold.number, len(configs) * len(folds)
+        for place, fold in enumerate(folds):
+            begun = None
+            if settings.start == "unlabelled" and unlabelled is not None:
+                begun = unlabelled.checks[place].widest
+            of = number * len(folds) + place, len(configs) * len(folds)
             state = states(number, fold.number)
-            results.append(train_fold(start, alike, fold, state, place, resume, progress))
+            results.append(train_fold(start, alike, fold, state, of, resume, progress, begun))
         trained = _best_check(name, settings, folds, results)
         if name == UNLABELLED:
             unlabelled = trained

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smec.config import TrainConfig
+from smec.config import TrainConfig, candidate_config
 from smec.data import Dataset
 from smec.errors import DataError
 from smec.method.gate import Candidates, Linear, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
-from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
 from smec.training.held_out import training_folds
@@ -60,7 +59,9 @@ def check_judgements(dataset: Dataset) -> None:
 
 def teaches_unjudged(config: TrainConfig) -> bool:
     """Whether queries without judgements are learned from; the memory loss alone takes documents."""
-    return UNLABELLED in config.candidates if config.supervised else config.distillation.weight > 0
+    if config.candidates:
+        return any(teaches_unjudged(candidate_config(config, name)) for name in config.candidates)
+    return config.distillation.weight > 0 and (config.schedule == "joint" or not config.supervised)
 
 
 def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
@@ -132,22 +133,14 @@ class Start:
             for dim in self.sizes
         }
 
-    def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
-        """The stages, from the tempered principal axes, or from the identity."""
+    def schedule(
+        self, config: TrainConfig, fold: Fold, place: tuple[int, int], begun: Float32Array | None = None
+    ) -> Schedule:
+        """The stages, from the tempered principal axes, from the identity, or from a map that has begun."""
         pool = fold.pool
         learned = len(pool.queries) or len(pool.log) or min(len(pool.rows), MOST_LOGGED)
         plans = plan_stages(config, len(self.axes), self.sizes, learned)
-        basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
-        if config.start == "pca":
-            basis, start = self.axes, np.diag(self._scale(config.tempering))
-            if config.change == "rotation":
-                # Axes that no document has are arbitrary among themselves, and tempering scales them most.
-                basis = basis @ start * (self._energy() > ROUNDING)
-                start = np.eye(len(self.axes))
-            if config.coordinates == "rotated":
-                rank = max(plans[0].columns, len(self.axes) // 2)
-                rotation = _rotation(rank, config.seed)
-                basis, start = basis[:, :rank] @ rotation, rotation.T @ start[:rank, :rank]
+        basis, start = self._beginning(config, plans[0].columns, begun)
         tempering = config.distillation.tempering
         teacher = self.axes * self._scale(tempering) if tempering else None
         return Schedule(
@@ -161,6 +154,18 @@ class Start:
             fold=place,
             execution=self.execution,
         )
+
+    def _beginning(
+        self, config: TrainConfig, columns: int, begun: Float32Array | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coordinates of the first stage, and the layer that it starts from in these."""
+        if config.start == "identity":
+            return np.eye(len(self.axes)), np.eye(len(self.axes))
+        rank = max(columns, len(self.axes) // 2)
+        basis, start = self.axes[:, :rank], np.diag(self._scale(config.tempering)[:rank])
+        rotation = _rotation(rank, config.seed) if config.coordinates == "rotated" else np.eye(rank)
+        basis, start = basis @ rotation, rotation.T @ start
+        return basis, start if begun is None else basis.T @ begun
 
     def _scale(self, tempering: float) -> NDArray[np.float64]:
         energy = self._energy()
@@ -199,6 +204,11 @@ class Check:
     matrices: dict[int, Float32Array]
     scores: Scores
 
+    @property
+    def widest(self) -> Float32Array:
+        """The matrix of the largest size, shape (D, d_1)."""
+        return self.matrices[max(self.matrices)]
+
 
 @dataclass(frozen=True)
 class FoldResult:
@@ -227,9 +237,13 @@ def train_fold(
     place: tuple[int, int],
     resume: bool,
     progress: OnProgress | None,
+    begun: Float32Array | None = None,
 ) -> FoldResult:
-    """Train on one fold, from ``state`` on if it is to be resumed; ``place`` is for the progress."""
-    schedule = start.schedule(config, fold, place)
+    """Train on one fold, from ``state`` on if it is to be resumed; ``place`` is for the progress.
+
+    ``begun`` of shape (D, d_1) is what start "unlabelled" begins with.
+    """
+    schedule = start.schedule(config, fold, place, begun)
     learned = schedule.run(state, resume=resume, progress=progress)
     if learned.checks:
         folded = schedule.folded_checks(learned)

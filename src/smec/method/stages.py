@@ -12,7 +12,7 @@ from torch.nn import functional
 from smec.config import TrainConfig
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic, triples
-from smec.losses.similarity import absolute_difference, listwise_kl
+from smec.losses.similarity import Target, absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
 from smec.method.memory import DUPLICATE, CrossBatchMemory
 from smec.method.plans import StagePlan
@@ -21,14 +21,7 @@ from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
 from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import Pool
-from smec.training.reflections import rotate, start_reflections
 from smec.vectors import IntArray
-
-REFLECTIONS = 256
-"""Most factors of a learned rotation, even: more of them gained nothing."""
-
-SAME = -1.0
-"""Cosine in place of that of a row with itself, which has nothing to teach."""
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
@@ -91,12 +84,8 @@ class Stage:
         self._teaching = teacher
 
     def parameters(self) -> dict[str, Tensor]:
-        """Zero residual or no rotation, and with ADS zero logits: the stage starts as its start."""
+        """Zero residual, and with ADS zero logits: the stage starts as its start."""
         width = len(self._layer)
-        if self._config.change == "rotation":
-            count = min(REFLECTIONS, width + width % 2)
-            drawn = start_reflections(count, width, self._config.seed).to(self._device)
-            return {"reflections": drawn}
         parameters = {"residual": torch.zeros(width, self.plan.columns, device=self._device)}
         if self.plan.select:
             parameters["logits"] = torch.zeros(self.plan.columns, device=self._device)
@@ -118,11 +107,8 @@ class Stage:
         return torch.cat([trained, self._layer[:, columns:]], dim=1)
 
     def _trained(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The trained columns: the start's with the residual, or with the axes rotated before it."""
-        start = self._layer[:, : self.plan.columns]
-        if "residual" in parameters:
-            return start + parameters["residual"]
-        return rotate(parameters["reflections"], start.T).T
+        """The trained columns: the start's with the residual."""
+        return self._layer[:, : self.plan.columns] + parameters["residual"]
 
     def loss(self, parameters: Mapping[str, Tensor], step: int) -> Tensor:
         """L_rank + weights * (L_distil + L_memory), summed over the sizes; L_memory alone without labels."""
@@ -160,7 +146,7 @@ class Stage:
         """L_rank of the judged queries, and what the teacher says of queries and of random documents."""
         distillation = self._config.distillation
         part = self._part(batch)
-        teacher = self._teacher(batch, part)
+        target = self._target(batch, part)
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
         asked = project(torch.cat([self._queries[part.queries], self._log[part.log]]))
@@ -168,10 +154,8 @@ class Stage:
             scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
             if self._config.rank.weight and len(batch.queries):
                 total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
-            if teacher is not None:
-                student = scores.masked_fill(teacher == SAME, SAME)
-                loss = _weighed(part.taught, listwise_kl, student, teacher, distillation.temperature)
-                total = total + distillation.weight * loss
+            if target is not None:
+                total = total + distillation.weight * _weighed(part.taught, listwise_kl, scores, target)
         return total
 
     def _part(self, batch: Batch) -> _Part:
@@ -222,12 +206,13 @@ class Stage:
         codec = self._codecs.get(size)
         return documents if codec is None else straight_through(documents, codec)
 
-    def _teacher(self, batch: Batch, part: _Part) -> Tensor | None:
-        """Cosines of what is taught and the batch's documents, `SAME` where these are to say nothing: of an
-        anchor and itself and, where no label is read, of any two that are alike.
+    def _target(self, batch: Batch, part: _Part) -> Target | None:
+        """What the teacher says of what is taught and the batch's documents: nothing of an anchor and itself
+        and, where no label is read, of any two that are alike.
         """
         if self._teaching is None:
             return None
+        temperature = self._config.distillation.temperature
         queries, log, documents = self._teaching
         own = documents[batch.documents]
         asked = torch.cat([queries[part.queries], log[part.log], own[part.anchors]])
@@ -235,11 +220,14 @@ class Stage:
             # In bf16 near neighbours would count as duplicates.
             with torch.autocast(self._device.type, enabled=False):
                 scores = asked @ own.T
-            return scores.masked_fill(scores > DUPLICATE, SAME)
+            return Target.of(scores, temperature, scores > DUPLICATE)
         scores = (asked @ own.T).float()
+        if not len(part.anchors):
+            return Target.of(scores, temperature)
         first = len(asked) - len(part.anchors)
-        scores[torch.arange(first, len(asked)), part.anchors] = SAME
-        return scores
+        left_out = torch.zeros_like(scores, dtype=torch.bool)
+        left_out[torch.arange(first, len(asked)), part.anchors] = True
+        return Target.of(scores, temperature, left_out)
 
     def _reads_labels(self) -> bool:
         return self._config.supervised and self._config.rank.weight > 0
@@ -266,11 +254,12 @@ class Stage:
         wide = torch.cat([self._queries[batch.queries], self._documents[anchors]])
         small_anchors, small_rows = project(wide[mine]), project(self._documents[rows])
         weight = len(teacher) / len(originals)
+        target = Target.of(teacher, memory.temperature)
         parts = []
         for size, anchor, row in zip(self.plan.sizes, small_anchors, small_rows, strict=True):
             student = (anchor @ self._stored(row, size).T).float().gather(1, places)
             if memory.loss == "listwise":
-                parts.append(_weighed(weight, listwise_kl, student, teacher, memory.temperature))
+                parts.append(_weighed(weight, listwise_kl, student, target))
             else:
                 parts.append(_weighed(weight, absolute_difference, student, teacher))
         return torch.stack(parts).sum()

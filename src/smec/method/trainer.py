@@ -19,7 +19,7 @@ from smec.encoder import check_dims, default_dims
 from smec.errors import ConfigError
 from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
-from smec.method.candidates import Trained, train_candidates
+from smec.method.candidates import Trained, candidate_configs, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight
 from smec.method.fold_scores import measure_agreement, measure_folds
@@ -116,8 +116,10 @@ def train(
     trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
     unjudged = None
     if run.config.supervised and run.config.corpus == "fixed":
-        state = states(len(run.config.candidates) or 1, 0)
-        unjudged = measure_new_documents(dataset, run.start, trained, state, resume=resume, progress=progress)
+        further = states.further()
+        unjudged = measure_new_documents(
+            dataset, run.start, trained, further, resume=resume, progress=progress
+        )
     compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged)
     if not keep_checkpoint:
         states.discard()
@@ -175,8 +177,8 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
         check_judgements(dataset)
     if dataset.log is not None and not teaches_unjudged(config):
         raise ConfigError(
-            "a log of queries teaches without labels alone: add --unsupervised (preset default), or leave it "
-            "out"
+            "this training does not learn from queries without judgements: leave the log out, or use preset "
+            "default"
         )
     data = fingerprints(dataset, config)
     searched = config.budget is not None or config.target is not None
@@ -202,7 +204,7 @@ def _ship(
     candidates = start.candidates(average(trained.checks))
     held_out = run.folds[0].held_out
     agreement = None
-    if trained.name == UNLABELLED:
+    if config.supervised and (trained.name == UNLABELLED or trained.config.start == "unlabelled"):
         agreement = measure_agreement(run.dataset, start, run.folds, trained.checks, config.codec)
     judged = judge(
         measured,
@@ -245,8 +247,7 @@ class _States:
     def __init__(self, path: str | Path | None, run: _Run) -> None:
         self._path = None if path is None else Path(path)
         self._run = run
-        # A fixed corpus has one training more, for new documents.
-        self._candidates = max(1, len(run.config.candidates)) + (run.config.corpus == "fixed")
+        self._candidates = len(candidate_configs(run.config, len(run.folds)))
 
     def __call__(self, candidate: int, fold: int) -> Checkpoint:
         """Return the state of one training."""
@@ -261,9 +262,13 @@ class _States:
         file = self._path.with_name(f"{self._path.name}-{number}") if number else self._path
         return Checkpoint(file, identity)
 
+    def further(self) -> tuple[Checkpoint, Checkpoint]:
+        """Return the states of what a fixed corpus trains further, for new documents."""
+        return self(self._candidates, 0), self(self._candidates + 1, 0)
+
     def discard(self) -> None:
         """Remove the files of all trainings."""
-        for candidate in range(self._candidates):
+        for candidate in range(self._candidates + 2):
             for fold in range(len(self._run.folds)):
                 self(candidate, fold).discard()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from smec.config import candidate_config
 from smec.data import Dataset
 from smec.method.candidates import Trained, mixed
 from smec.method.fold_scores import measure_folds
 from smec.method.folds import Start, draw_folds, train_fold
 from smec.method.gate import Measured
 from smec.method.schedule import OnProgress
+from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 
 
@@ -15,7 +17,7 @@ def measure_new_documents(
     dataset: Dataset,
     start: Start,
     trained: Trained,
-    state: Checkpoint,
+    states: tuple[Checkpoint, Checkpoint],
     *,
     resume: bool = False,
     progress: OnProgress | None = None,
@@ -28,8 +30,8 @@ def measure_new_documents(
     start : Start
     trained : Trained
         The training that was chosen, on folds by query.
-    state : Checkpoint
-        State of this training.
+    states : (Checkpoint, Checkpoint)
+        States of this training, and of "unlabelled" where it starts from that.
     resume : bool
     progress : callable, optional
 
@@ -44,7 +46,13 @@ def measure_new_documents(
     (fold,) = draw_folds(dataset, config, start.execution)
     if not fold.held_out.new:
         return None
-    result = train_fold(start, config, fold, state, (0, 1), resume, progress)
+    begun = None
+    if config.start == "unlabelled":
+        first = candidate_config(config, UNLABELLED)
+        result = train_fold(start, first, fold, states[1], (0, 2), resume, progress)
+        begun = list(result.checks.values())[-1].widest
+    place = (0, 1) if begun is None else (1, 2)
+    result = train_fold(start, config, fold, states[0], place, resume, progress, begun)
     step = trained.step
     if step is not None:  # this training may have stopped before
         step = max(of for of in result.checks if of is not None and of <= step)

@@ -160,9 +160,9 @@ class TrainConfig(_Settings):
     """Principal axes are scaled by eigenvalue^(-tempering/2): 0 is PCA, 1 whitening. Not used with
     start "identity"."""
     coordinates: Literal["rotated", "principal"] = "principal"
-    """Coordinates of the trained residual: the leading half of the principal axes (as many as the largest size
-    at least), or these in a random rotation. AdamW moves all coordinates at one pace: in rotated ones,
-    over which a strong axis is spread, such an axis is weakened sooner."""
+    """Coordinates of the trained residual: the leading half of the principal axes (as many as the largest
+    size at least), or these in a random rotation. AdamW moves all coordinates at one pace: in rotated
+    ones, over which a strong axis is spread, such an axis is weakened sooner."""
     layers: Literal["nested", "fresh"] = "nested"
     """One matrix shared by all sizes and refined stage by stage, or a layer of its own per stage."""
     schedule: Literal["distilled", "sequential", "joint"] = "distilled"
@@ -254,10 +254,16 @@ def build_config(
         merged = overlay(merged, layer)
     config = parsed(TrainConfig, merged, "configuration")
     replaced: dict[str, Any] = {}
-    for name in config.candidates:
+    for name in _named(config):
         replaced = overlay(replaced, CANDIDATES[name])
     own = _common(overlay(document, given), replaced)
     return config.model_copy(update={"own": own}) if own else config
+
+
+def _named(config: TrainConfig) -> set[str]:
+    """Candidates whose settings are used: those that are named, and what these start from."""
+    starts = {config.start, *(CANDIDATES[name].get("start") for name in config.candidates)}
+    return {*config.candidates, *(starts & set(CANDIDATES))}
 
 
 def _common(given: Mapping[str, Any], replaced: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def of_smec(stderr: str) -> list[str]:
 
 
 def largest_difference(one: Compressor, other: Compressor) -> float:
-    return max(float(np.abs(one.block(d).matrix - other.block(d).matrix).max()) for d in one.dims)
+    vectors = small_dataset().corpus.vectors
+    return max(float(np.abs(one.encode(vectors, d) - other.encode(vectors, d)).max()) for d in one.dims)
 
 
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:

@@ -242,10 +242,9 @@ class Schedule:
         tensors, saved = loaded
         count = sum(name.startswith("layer.") for name in tensors)
         learned = Learned([tensors[f"layer.{n}"] for n in range(count)], saved["stages"])
-        for name, layer in tensors.items():
-            kind, _, step = name.partition(".")
-            if kind == "check":
-                learned.checks[int(step)] = layer, tensors[f"scores.{step}"].numpy()
+        # By step: the first check is the start, and the last one ends the training.
+        for step in sorted(int(name.removeprefix("check.")) for name in tensors if name.startswith("check.")):
+            learned.checks[step] = tensors[f"check.{step}"], tensors[f"scores.{step}"].numpy()
         if "loop" not in saved:
             return learned, None, None
         return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]

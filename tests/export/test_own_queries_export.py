@@ -82,7 +82,7 @@ def test_neither_file_is_replaced_unless_told(tmp_path: Path) -> None:
 def test_faiss_finds_by_queries_what_their_matrix_finds(kind: str, codec: str, tmp_path: Path) -> None:
     model = OWN[kind]()
     export(model, "faiss", tmp_path / "out", dim=48, codec=codec)
-    index = faiss.read_index(str(tmp_path / "out" / "index.faiss"))
+    index: Any = faiss.read_index(str(tmp_path / "out" / "index.faiss"))
     index.add(vectors())
     transform = faiss.read_VectorTransform(str(tmp_path / "out" / "queries.vt"))
     asked = transform.apply(normalise(vectors()[:20]))

@@ -95,6 +95,7 @@ def test_a_collection_stays_valid_when_queries_get_a_matrix_of_their_own(kind: s
     again = migrate(own_queries(), url(kind, "full"), url(kind, "small"), resume=True)
     assert (again.rows, again.reused, again.verified) == (FEW, FEW, FEW)
     with open_collection(url(kind, "small")) as collection:
+        assert collection.shape() is not None
         found = collection.search(own_queries().encode_queries(vectors(1)[0], 8), FEW)
     scores = small()[:FEW] @ own_queries().encode_queries(vectors(1)[0], 8)
     prefix = "" if kind == "qdrant" else "d"

@@ -18,8 +18,9 @@ from smec.baselines.pca import principal_axes
 from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
-from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
+from smec.compressor import Compressor
 from smec.config import TrainConfig, trained_config
+from smec.contents import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.data import Dataset
 from smec.data.moments import moments_of
 from smec.data.sample import OnRows
@@ -71,7 +72,7 @@ def extend(
     Raises
     ------
     ConfigError
-        ``dim`` is not smaller than the smallest served size.
+        ``dim`` is not smaller than the smallest served size, or queries have a matrix of their own there.
     DataError
         The dataset is of another width, or cannot be trained on.
     """
@@ -83,6 +84,11 @@ def extend(
     if not 1 <= dim < smallest:
         raise ConfigError(
             f"dim {dim}: a new size must lie between 1 and {smallest - 1}, below the smallest one"
+        )
+    if smallest in compressor.own_queries:
+        raise ConfigError(
+            f"dim {dim}: queries have a matrix of their own at {smallest}, and a new size is made of that of "
+            "documents; extend the compressor without it and adapt that, or train with the size among dims"
         )
     if dataset.dim != compressor.input_dim:
         raise DataError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
-from smec.method.gate import LEVEL, significant
+from smec.method.gate import LEVEL, Linear, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -60,12 +60,13 @@ def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, Train
     """Return the candidates to train, or the configuration itself where it names none.
 
     Candidate "trained" is for many labels, which need no folds, or for a fixed corpus; elsewhere it is left
-    out, unless it is the only one that is named.
+    out, unless it is the only one that is named. Its teacher has one matrix: queries of their own leave it out.
     """
     if not config.candidates:
         return {None: config}
     several = [name for name in config.candidates if name != "trained"]
-    names = config.candidates if folds == 1 or config.corpus == "fixed" or not several else several
+    fits = config.queries == "shared" and (folds == 1 or config.corpus == "fixed")
+    names = config.candidates if fits or not several else several
     return {name: candidate_config(config, name) for name in names}
 
 
@@ -148,11 +149,17 @@ def _best_check(
 def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
     """Mix the map of a check with that of the start, and score it."""
     (start, *_), last = result.checks.values(), result.checks[step]
-    matrices = {
-        dim: (1 - share) * start.matrices[dim] + share * matrix for dim, matrix in last.matrices.items()
-    }
-    scores = np.stack([fold.held_out.scores(matrix, codec) for matrix in matrices.values()])
-    return Check(matrices, scores)
+    maps = {dim: between(start.maps[dim], of, share) for dim, of in last.maps.items()}
+    scores = np.stack([fold.held_out.scores(of.matrix, codec, query=of.query) for of in maps.values()])
+    return Check(maps, scores)
+
+
+def between(start: Linear, end: Linear, share: float) -> Linear:
+    """The map that lies this share of the way from one to another of the same bias."""
+    query = None
+    if start.query is not None and end.query is not None:
+        query = (1 - share) * start.query + share * end.query
+    return Linear((1 - share) * start.matrix + share * end.matrix, end.bias, query)
 
 
 def _first(scores: Mapping[Key, tuple[float, float]], corpus: CorpusKind) -> Key:

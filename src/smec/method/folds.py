@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,11 +125,10 @@ class Start:
     baselines: dict[int, dict[str, Linear]]
     execution: Execution = ON_CPU
 
-    def candidates(self, matrices: dict[int, Float32Array]) -> dict[int, Candidates]:
-        """For each size the learned matrix, and the baselines beside it."""
+    def candidates(self, maps: Mapping[int, Linear]) -> dict[int, Candidates]:
+        """For each size the learned map, and the baselines beside it."""
         return {
-            dim: Candidates(Linear(matrices[dim]), self.baselines[dim], self.baselines[dim])
-            for dim in self.sizes
+            dim: Candidates(maps[dim], self.baselines[dim], self.baselines[dim]) for dim in self.sizes
         }
 
     def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
@@ -191,12 +190,12 @@ class Check:
 
     Attributes
     ----------
-    matrices : dict of int to ndarray of shape (D, dim)
-        Size -> matrix from the originals.
+    maps : dict of int to Linear
+        Size -> matrix from the originals, of shape (D, dim).
     scores : ndarray of shape (sizes, held-out queries)
     """
 
-    matrices: dict[int, Float32Array]
+    maps: dict[int, Linear]
     scores: Scores
 
 
@@ -232,16 +231,26 @@ def train_fold(
     schedule = start.schedule(config, fold, place)
     learned = schedule.run(state, resume=resume, progress=progress)
     if learned.checks:
-        folded = schedule.folded_checks(learned)
+        folded, asking = schedule.folded_checks(learned), schedule.folded_queries(learned)
         checks: dict[int | None, Check] = {
-            step: Check(_prefixes(start.sizes, [matrix.numpy()]), learned.checks[step][1])
+            step: Check(_nested(start.sizes, matrix, asking.get(step)), learned.checks[step][1])
             for step, matrix in folded.items()
         }
         return FoldResult(checks, [], learned.stages)
     matrices = _prefixes(start.sizes, [matrix.numpy() for matrix in schedule.folded(learned)])
     scores = np.stack([fold.held_out.scores(matrices[dim], config.codec) for dim in start.sizes])
     heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
-    return FoldResult({None: Check(matrices, scores)}, heads, learned.stages)
+    maps = {dim: Linear(matrix) for dim, matrix in matrices.items()}
+    return FoldResult({None: Check(maps, scores)}, heads, learned.stages)
+
+
+def _nested(sizes: tuple[int, ...], matrix: torch.Tensor, query: torch.Tensor | None) -> dict[int, Linear]:
+    """Map of each size: leading columns of one matrix, and of one for queries if they have their own."""
+    matrices = _prefixes(sizes, [matrix.numpy()])
+    if query is None:
+        return {dim: Linear(of) for dim, of in matrices.items()}
+    queries = _prefixes(sizes, [query.numpy()])
+    return {dim: Linear(of, query=queries[dim]) for dim, of in matrices.items()}
 
 
 def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int, Float32Array]:
@@ -250,8 +259,17 @@ def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int,
     return {dim: folded[n if len(folded) > 1 else 0][:, :dim] for n, dim in enumerate(sizes)}
 
 
-def average(checks: Sequence[Check]) -> dict[int, Float32Array]:
-    """Mean matrix per size: the trainings began alike, so their columns mean the same."""
+def average(checks: Sequence[Check]) -> dict[int, Linear]:
+    """Mean map per size: the trainings began alike, so their columns mean the same."""
     if len(checks) == 1:
-        return checks[0].matrices
-    return {dim: np.mean([one.matrices[dim] for one in checks], axis=0) for dim in checks[0].matrices}
+        return checks[0].maps
+    return {dim: _mean([one.maps[dim] for one in checks]) for dim in checks[0].maps}
+
+
+def _mean(maps: Sequence[Linear]) -> Linear:
+    queries = [one.query for one in maps if one.query is not None]
+    return Linear(
+        np.mean([one.matrix for one in maps], axis=0),
+        maps[0].bias,
+        np.mean(queries, axis=0) if queries else None,
+    )

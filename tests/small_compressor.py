@@ -1,7 +1,9 @@
-"""Compressors of every kind of block: nested sizes, a size with a head, a size given to PCA; with biases."""
+"""Compressors of every kind of block: nested sizes, a size with a head, one of PCA; biases, own queries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,18 @@ def centred() -> Compressor:
             Block(np.ascontiguousarray(square[:, 9:10]), (1,), "truncate"),
         ]
     )
+
+
+def own_queries(parent: Callable[[], Compressor] = compressor) -> Compressor:
+    """A parent's blocks; at 8, 4 and 2 queries have matrices of their own, at 1 they share PCA's."""
+    rng = np.random.default_rng(17)
+    blocks = [
+        replace(block, query=rng.standard_normal(block.matrix.shape).astype(np.float32))
+        if block.dims != (1,)
+        else block
+        for block in parent().blocks
+    ]
+    return _assembled(blocks)
 
 
 def _assembled(blocks: list[Block], sizes: list[dict[str, Any]] | None = None) -> Compressor:

@@ -58,7 +58,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "binary manifest": (lambda m: (m / CONFIG_FILE).write_bytes(b"\xff\xfe\x00"), "not readable JSON"),
     "newer version": (
         lambda m: edit(m / CONFIG_FILE, format_version=99),
-        "format version 99, this smec reads 1",
+        "format version 99, this smec reads up to 2",
     ),
     "wrong field": (lambda m: edit(m / CONFIG_FILE, input_dim="wide"), "field input_dim"),
     "unknown field": (lambda m: edit(m / CONFIG_FILE, secret=1), "field secret"),

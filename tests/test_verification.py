@@ -8,7 +8,8 @@ import numpy as np
 
 from small_compressor import centred, compressor, corpus, embeddings
 from smec import verify
-from smec.compressor import CANARY_OUTPUTS, Compressor
+from smec.compressor import Compressor
+from smec.contents import CANARY_OUTPUTS
 from smec.data import Embeddings
 from smec.vectors import FloatArray
 

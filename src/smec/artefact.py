@@ -3,7 +3,7 @@
 ::
 
     MODEL/
-    ├── compressor.safetensors   per block a matrix, head and bias; canaries, calibrations of codecs
+    ├── compressor.safetensors   per block a matrix, head, bias and query matrix; canaries, calibrations
     ├── config.json              a `Manifest`
     └── README.md                the model card; see `smec.card`
 """
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -26,6 +27,9 @@ from smec.errors import ArtefactError
 
 FORMAT: Literal["smec-compressor"] = "smec-compressor"
 FORMAT_VERSION = 1
+OWN_QUERIES_VERSION = 2
+"""Format version where a block has a matrix for queries: a release that knows none must not read it without,
+and still reads all other artefacts."""
 TENSORS_FILE = "compressor.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
@@ -53,6 +57,14 @@ class BlockRecord(_Record):
     """Size of the stored vectors that the head takes."""
     bias: str | None = None
     """Name of the (max(dims),) vector that is added to the product of a unit-length input."""
+    query: str | None = None
+    """Name of the (D, max(dims)) matrix that makes the vectors of queries; None: ``tensor`` does."""
+
+    @model_serializer(mode="wrap")
+    def _without_shared(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a ``query`` of None: such a ``config.json`` stays as releases before it wrote it."""
+        fields: dict[str, Any] = serialise(self)
+        return {name: value for name, value in fields.items() if name != "query" or value is not None}
 
 
 class CodecRecord(_Record):
@@ -294,14 +306,25 @@ def _read_manifest(path: Path) -> Manifest:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ArtefactError(f"{file}: not a smec compressor (no format {FORMAT!r})")
     version = document.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, OWN_QUERIES_VERSION):
         raise ArtefactError(
-            f"{file}: format version {version!r}, this smec reads {FORMAT_VERSION}; "
+            f"{file}: format version {version!r}, this smec reads up to {OWN_QUERIES_VERSION}; "
             "install the release of smec that wrote it or a newer one"
         )
     try:
-        return Manifest.model_validate(document)
+        manifest = Manifest.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise ArtefactError(f"{file}: field {field}: {first['msg']}") from error
+    if version != format_version(manifest.blocks):
+        raise ArtefactError(
+            f"{file}: format version {version}, but {format_version(manifest.blocks)} is that of its blocks "
+            f"({OWN_QUERIES_VERSION} where queries have a matrix of their own); copy it again"
+        )
+    return manifest
+
+
+def format_version(blocks: Sequence[BlockRecord]) -> int:
+    """The format version that an artefact of these blocks has."""
+    return OWN_QUERIES_VERSION if any(block.query is not None for block in blocks) else FORMAT_VERSION

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smec.codecs import FREE, NAMES, Codec, code_bytes, fit_codec, packs, sampled
-from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
+from smec.compressor import Compressor
+from smec.contents import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.encoder import served
 from smec.errors import ConfigError
 from smec.vectors import FloatArray

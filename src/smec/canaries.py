@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from smec.compressor import ASSEMBLED, MEAN, Compressor
+from smec.compressor import Compressor
+from smec.contents import ASSEMBLED, MEAN
 from smec.data import Dataset
 from smec.errors import DataError
 from smec.vectors import check_table

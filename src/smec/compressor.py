@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smec import artefact, attachment
-from smec.artefact import CodecRecord, Manifest, Tensors
-from smec.block import Block, check_sizes, recorded, restored
+from smec import artefact, attachment, contents
+from smec.artefact import Manifest, Tensors
+from smec.block import Block, check_sizes, restored, shrunk
 from smec.card import model_card
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 
     from smec.feedback import Feedback
 
-CANARY_INPUTS = "canary.inputs"
-CANARY_OUTPUTS = "canary.outputs.{dim}"
-MEAN = "corpus.mean"
-ASSEMBLED = {"blocks", "dims", "codecs", "input_dim", "tensors_sha256", "format_version"}
-"""Fields of the manifest that `Compressor.assemble` fills."""
-CALIBRATION = "codec.{dim}.{name}."
 CANARY_TOLERANCE = 1e-4
 """How far a canary may move when BLAS or the processor is another one."""
 
@@ -78,8 +72,23 @@ class Compressor(OnHub):
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the tensors but the calibrations: the same vectors come out, the same fingerprint."""
-        return artefact.tensors_hash({n: t for n, t in self.tensors.items() if not n.startswith("codec.")})
+        """sha256 of what makes document vectors: the same vectors come out, the same fingerprint.
+
+        Calibrations are left out, and matrices for queries: a compressor and one that was adapted from it can
+        read each other's documents.
+        """
+        encoding = contents.of_encoding(self.tensors)
+        return artefact.tensors_hash(contents.without_queries(encoding, self.manifest.blocks))
+
+    @cached_property
+    def query_fingerprint(self) -> str:
+        """sha256 of what makes the vectors of queries and documents; `fingerprint` where they share it."""
+        return artefact.tensors_hash(contents.of_encoding(self.tensors))
+
+    @property
+    def own_queries(self) -> tuple[int, ...]:
+        """Sizes at which queries have a matrix of their own: there `encode_queries` differs from `encode`."""
+        return tuple(dim for dim in self.dims if self._blocks[dim].query is not None)
 
     @property
     def codecs(self) -> Mapping[int, tuple[str, ...]]:
@@ -103,7 +112,7 @@ class Compressor(OnHub):
                 f"{self.name}: size {width} is not calibrated for codec {name!r}; it has "
                 f"{', '.join(self.codecs[width])}; `smec calibrate` adds others"
             )
-        prefix = CALIBRATION.format(dim=width, name=name)
+        prefix = contents.CALIBRATION.format(dim=width, name=name)
         tensors = {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
         try:
             return restore_codec(name, width, tensors)
@@ -158,27 +167,53 @@ class Compressor(OnHub):
             Another width than D, another number of ids, or a row with NaN, Inf or only zeros.
         """
         width = served(dim, self.dims, self.name)
-        single = np.ndim(vectors) == 1
         rows = check_table(np.atleast_2d(vectors), "encode", dim=self.input_dim)
         if feedback is not None:
             if ids is None:
                 raise ConfigError("encode: feedback moves documents by their ids; pass ids")
             rows = feedback.move(rows, ids)
+        encoded = self._encoded(rows, width, queries=False)
+        return encoded[0] if np.ndim(vectors) == 1 else encoded
+
+    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
+        """Compress query embeddings; the same as `encode` but at the sizes of ``own_queries``.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, D) or (D,)
+            float16, float32 or float64; their length does not matter.
+        dim : int, optional
+            One of ``dims``; the largest by default.
+
+        Returns
+        -------
+        ndarray of shape (n, dim) or (dim,), float32
+            Unit rows, to be compared with those of `encode` of the same size.
+
+        Raises
+        ------
+        ConfigError
+            ``dim`` is not served.
+        DataError
+            Another width than D, or a row with NaN, Inf or only zeros.
+        """
+        width = served(dim, self.dims, self.name)
+        rows = check_table(np.atleast_2d(vectors), "encode", dim=self.input_dim)
+        encoded = self._encoded(rows, width, queries=True)
+        return encoded[0] if np.ndim(vectors) == 1 else encoded
+
+    def _encoded(self, rows: FloatArray, width: int, *, queries: bool) -> Float32Array:
         # What is unusable in a row shows in its product, which is smaller to look at.
         with np.errstate(over="ignore", invalid="ignore"):
-            small = self._blocks[width].product(np.asarray(rows, dtype=np.float32), width)
+            floats = np.asarray(rows, dtype=np.float32)
+            small = self._blocks[width].product(floats, width, queries=queries)
         energy = row_energy(small)
         if not usable(energy):
             check_vectors(rows, "encode")
             check_vectors(small, f"encode, compressed to {width} dims")
-        encoded = made_unit(small, energy)
-        return encoded[0] if single else encoded
+        return made_unit(small, energy)
 
-    def encode_queries(self, vectors: FloatArray, dim: int | None = None) -> Float32Array:
-        """Compress query embeddings: queries and documents share the product."""
-        return self.encode(vectors, dim)
-
-    def shrink(self, vectors: FloatArray, dim: int) -> Float32Array:
+    def shrink(self, vectors: FloatArray, dim: int, *, queries: bool = False) -> Float32Array:
         """Make vectors that this compressor has already compressed smaller, without the originals.
 
         Parameters
@@ -186,6 +221,9 @@ class Compressor(OnHub):
         vectors : ndarray of shape (n, d), d one of ``dims``
         dim : int
             A smaller served size.
+        queries : bool
+            They are vectors of queries: where these have a matrix of their own, only a prefix can be made of
+            them, as heads belong to the matrix of documents.
 
         Returns
         -------
@@ -205,20 +243,9 @@ class Compressor(OnHub):
         if rows.shape[1] not in self.dims:
             sizes = ", ".join(map(str, self.dims))
             raise DataError(f"shrink: vectors have {rows.shape[1]} dims, but compressed ones have {sizes}")
-        small = self._shrink(normalise(rows), dim)
+        small = shrunk(self._blocks, normalise(rows), dim, queries=queries)
         check_vectors(small, f"shrink, compressed to {dim} dims")
         return small
-
-    def _shrink(self, rows: Float32Array, dim: int) -> Float32Array:
-        source, block = rows.shape[1], self._blocks[dim]
-        if source in block.dims and source >= dim:
-            return normalise(rows[:, :dim])
-        if block.head is None or block.head_dim is None or source < block.head_dim:
-            raise ConfigError(
-                f"size {dim} ({block.method}) cannot be made from stored vectors of {source} dims; "
-                "compress the original embeddings"
-            )
-        return normalise(self._shrink(rows, block.head_dim) @ block.head[:, :dim])
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact folder ``path``, whole or not at all (``force`` replaces one)."""
@@ -281,27 +308,5 @@ class Compressor(OnHub):
         mean : ndarray of shape (D,)
             Mean of the unit-length corpus.
         """
-        tensors: Tensors = {CANARY_INPUTS: normalise(canaries), MEAN: np.asarray(mean, dtype=np.float32)}
-        records = []
-        for number, block in enumerate(sorted(blocks, key=lambda b: -b.dims[0])):
-            record, named = recorded(block, f"block.{number}")
-            records.append(record)
-            tensors |= named
-            for dim in block.dims:
-                outputs = normalise(block.product(tensors[CANARY_INPUTS], dim))
-                tensors[CANARY_OUTPUTS.format(dim=dim)] = outputs
-        for codec in codecs:
-            prefix = CALIBRATION.format(dim=codec.dim, name=codec.name)
-            tensors |= {prefix + name: tensor for name, tensor in codec.tensors().items()}
-        dims = tuple(sorted((d for b in blocks for d in b.dims), reverse=True))
-        filled = Manifest.model_validate(
-            {
-                **manifest,
-                "blocks": tuple(records),
-                "dims": dims,
-                "codecs": tuple(CodecRecord(dim=codec.dim, codec=codec.name) for codec in codecs),
-                "input_dim": int(blocks[0].matrix.shape[0]),
-                "tensors_sha256": artefact.tensors_hash(tensors),
-            }
-        )
-        return cls(blocks, filled, tensors)
+        stored = contents.corpus_tensors(blocks, canaries, mean) | contents.calibrations(codecs)
+        return cls(blocks, *contents.filled(blocks, manifest, stored, codecs))

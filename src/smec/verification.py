@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from smec.compressor import CANARY_INPUTS, CANARY_OUTPUTS, CANARY_TOLERANCE, MEAN, Compressor
+from smec.compressor import CANARY_TOLERANCE, Compressor
+from smec.contents import CANARY_INPUTS, CANARY_OUTPUTS, CANARY_QUERIES, MEAN
 from smec.data import Embeddings
 from smec.vectors import Float32Array, normalise, row_blocks
+
+Encode = Callable[[Float32Array, int], Float32Array]
 
 SAME_MODEL_COSINE = 0.99
 """Below it, a canary's embedding is not the one it was trained on: float16 storage and the
@@ -30,30 +34,28 @@ class Check:
 def verify(compressor: Compressor, data: Embeddings | None = None) -> tuple[Check, ...]:
     """Check a loaded compressor, and optionally vectors that are to be compressed by it.
 
-    Loading has already compared the tensors with their hash. Here the canaries (a few corpus
-    rows stored with their outputs) are encoded again at every size. With ``data``, rows that
-    bear a canary's id must still have the canary's embedding; where no row does, the mean
-    direction of the vectors is compared with that of the training corpus, which finds
-    another model but not a small drift.
+    Loading has already compared the tensors with their hash. Here the canaries (a few corpus rows stored
+    with their outputs) are encoded again at every size, as documents and, where queries have a matrix of
+    their own, as queries. With ``data``, rows that bear a canary's id must still have the canary's
+    embedding; where no row does, the mean direction of the vectors is compared with that of the training
+    corpus, which finds another model but not a small drift.
     """
-    checks = [_outputs(compressor)]
+    checks = [_outputs(compressor, "canaries", compressor.encode, CANARY_OUTPUTS, compressor.dims)]
+    if compressor.own_queries:
+        encode = compressor.encode_queries
+        checks.append(_outputs(compressor, "query canaries", encode, CANARY_QUERIES, compressor.own_queries))
     if data is not None:
         checks.append(_data(compressor, data))
     return tuple(checks)
 
 
-def _outputs(compressor: Compressor) -> Check:
-    inputs = compressor.tensors[CANARY_INPUTS]
-    worst = max(
-        float(
-            np.abs(compressor.encode(inputs, dim) - compressor.tensors[CANARY_OUTPUTS.format(dim=dim)]).max()
-        )
-        for dim in compressor.dims
-    )
+def _outputs(compressor: Compressor, name: str, encode: Encode, stored: str, dims: tuple[int, ...]) -> Check:
+    inputs, tensors = compressor.tensors[CANARY_INPUTS], compressor.tensors
+    worst = max(float(np.abs(encode(inputs, dim) - tensors[stored.format(dim=dim)]).max()) for dim in dims)
     return Check(
-        "canaries",
+        name,
         worst <= CANARY_TOLERANCE,
-        f"{len(inputs)} stored inputs encoded at {len(compressor.dims)} sizes differ from the stored "
+        f"{len(inputs)} stored inputs encoded at {len(dims)} sizes differ from the stored "
         f"outputs by at most {worst:.1e} (allowed {CANARY_TOLERANCE:.0e})",
     )
 

@@ -21,7 +21,7 @@ from smec.block import Block
 from smec.calibration import calibrate
 from smec.cli.main import app
 from smec.coded import coded
-from smec.compressor import ASSEMBLED
+from smec.contents import ASSEMBLED
 from smec.demo import demo_dataset
 from smec.errors import ArtefactError, ConfigError, OutputError
 

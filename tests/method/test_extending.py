@@ -14,7 +14,7 @@ from smec import Compressor, extend, train
 from smec.block import Block
 from smec.card import model_card
 from smec.cli.main import app
-from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN
+from smec.contents import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.data import Dataset
 from smec.method.baselines import baselines
 from smec.method.gate import Linear

@@ -13,7 +13,8 @@ from server.recorded_upstream import recorded
 from smec.calibration import calibrate
 from smec.canaries import with_canary_texts
 from smec.cli.main import app
-from smec.compressor import CANARY_INPUTS, Compressor
+from smec.compressor import Compressor
+from smec.contents import CANARY_INPUTS
 from smec.data import Dataset
 from smec.demo import demo_dataset, demo_folder
 from smec.errors import DataError

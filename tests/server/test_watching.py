@@ -16,8 +16,9 @@ from server.proxies import DIMS, NAME, document, proxy
 from server.recorded_upstream import FAULTS, WIDTH, RecordedUpstream, recorded, recorded_upstream
 from server.test_drift_and_reload import until, watched
 from smec.block import Block
-from smec.compressor import ASSEMBLED, MEAN, Compressor
+from smec.compressor import Compressor
 from smec.config import parsed
+from smec.contents import ASSEMBLED, MEAN
 from smec.server.drift import AGAIN_SECONDS, State
 from smec.server.metrics import Metrics
 from smec.server.models import Models, ServedModel

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smec.compressor import CANARY_INPUTS, MEAN, Compressor
+from smec.compressor import Compressor
+from smec.contents import CANARY_INPUTS, MEAN
 from smec.databases.collection import Id
 from smec.errors import DataError
 from smec.vectors import FloatArray, normalise

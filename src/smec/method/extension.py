@@ -18,8 +18,9 @@ from smec.baselines.pca import principal_axes
 from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
-from smec.compressor import ASSEMBLED, CANARY_INPUTS, MEAN, Compressor
+from smec.compressor import Compressor
 from smec.config import TrainConfig, trained_config
+from smec.contents import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.data import Dataset
 from smec.data.moments import moments_of
 from smec.data.sample import OnRows

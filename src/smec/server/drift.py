@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from smec.compressor import CANARY_INPUTS, Compressor
+from smec.compressor import Compressor
+from smec.contents import CANARY_INPUTS
 from smec.server.metrics import Metrics
 from smec.server.refusals import Refusal
 from smec.server.settings import DriftSettings

@@ -10,7 +10,7 @@ import numpy as np
 
 from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
-from smec.method.gate import LEVEL, Linear, significant
+from smec.method.gate import LEVEL, Linear, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -21,6 +21,8 @@ TOLERANCE = 0.003
 States = Callable[[int, int], Checkpoint]
 """(number of the candidate, number of the fold) -> where the state of its training is kept."""
 
+Score = Callable[[Fold, Mapping[int, Linear]], Scores]
+"""(fold, map of each size) -> scores on what the fold holds out, of shape (sizes, held-out queries)."""
 
 Key = TypeVar("Key")
 
@@ -93,7 +95,7 @@ def train_candidates(
             place = number * len(folds) + fold.number, len(configs) * len(folds)
             state = states(number, fold.number)
             results.append(train_fold(start, alike, fold, state, place, resume, progress))
-        trained = _best_check(name, settings, folds, results)
+        trained = best_check(name, settings, folds, results, scored_as(settings.codec))
         if name == UNLABELLED:
             unlabelled = trained
         else:
@@ -128,8 +130,12 @@ def _better(one: Trained, other: Trained, corpus: CorpusKind) -> Trained:
     return (one, other)[chosen]
 
 
-def _best_check(
-    name: str | None, config: TrainConfig, folds: Sequence[Fold], results: Sequence[FoldResult]
+def best_check(
+    name: str | None,
+    config: TrainConfig,
+    folds: Sequence[Fold],
+    results: Sequence[FoldResult],
+    score: Score,
 ) -> Trained:
     """Choose the check: one for all folds, as each fold's own best would partly be luck."""
     steps = [step for step in results[0].checks if all(step in result.checks for result in results)]
@@ -137,8 +143,7 @@ def _best_check(
     if len(steps) > 1:
         for share in config.validation.mixtures:
             pairs = zip(folds, results, strict=True)
-            between = [mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
-            checks[steps[-1], share] = between
+            checks[steps[-1], share] = [mixed(fold, result, steps[-1], share, score) for fold, result in pairs]
     scores = {key: _scores(folds, of) for key, of in checks.items()}
     # Without labels the last step: agreement with the originals does not tell which one retrieves best.
     key = _first(scores, config.corpus) if config.supervised and name != UNLABELLED else (steps[-1], 1.0)
@@ -146,12 +151,21 @@ def _best_check(
     return Trained(name, config, *key, *scores[key], checks[key], stages)
 
 
-def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
+def scored_as(codec: str | None) -> Score:
+    """Score of maps on what a fold holds out, documents stored by a codec."""
+
+    def score(fold: Fold, maps: Mapping[int, Linear]) -> Scores:
+        of = [fold.held_out.scores(one.matrix, codec, one.bias, one.query) for one in maps.values()]
+        return np.stack(of)
+
+    return score
+
+
+def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, score: Score) -> Check:
     """Mix the map of a check with that of the start, and score it."""
     (start, *_), last = result.checks.values(), result.checks[step]
     maps = {dim: between(start.maps[dim], of, share) for dim, of in last.maps.items()}
-    scores = np.stack([fold.held_out.scores(of.matrix, codec, query=of.query) for of in maps.values()])
-    return Check(maps, scores)
+    return Check(maps, score(fold, maps))
 
 
 def between(start: Linear, end: Linear, share: float) -> Linear:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smec.config import TrainConfig
 from smec.data import Dataset
 from smec.errors import DataError
+from smec.method.axes import ROUNDING, energy, teacher_axes, tempering_scale
 from smec.method.gate import Candidates, Linear, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
@@ -30,9 +31,6 @@ from smec.training.pool import (
 )
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
-
-ROUNDING = 1e-9
-"""Energy of unit-length documents on an axis below which it is rounding: some models leave such axes."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,12 @@ def teaches_unjudged(config: TrainConfig) -> bool:
     return UNLABELLED in config.candidates if config.supervised else config.distillation.weight > 0
 
 
-def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
+def draw_folds(
+    dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU, *, unjudged: bool | None = None
+) -> list[Fold]:
     """Part the train queries, or without labels the documents.
+
+    ``unjudged`` says whether queries without judgements are learned from; by default the configuration does.
 
     Raises
     ------
@@ -72,13 +74,14 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         Fewer than four judged train queries, or without labels fewer documents.
     """
     processes = execution.processes
+    unjudged = teaches_unjudged(config) if unjudged is None else unjudged
     if not config.supervised:
         pool = document_pool(
             dataset,
             seed=config.seed,
             limit=config.pool,
             validation=config.validation,
-            queries=teaches_unjudged(config),
+            queries=unjudged,
         )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
@@ -87,7 +90,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
     logged = None
-    if teaches_unjudged(config):
+    if unjudged:
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
     pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [
@@ -138,17 +141,18 @@ class Start:
         plans = plan_stages(config, len(self.axes), self.sizes, learned)
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
-            basis, start = self.axes, np.diag(self._scale(config.tempering))
+            basis, start = self.axes, np.diag(
+                tempering_scale(self.axes, self.moment, config.tempering)
+            )
             if config.change == "rotation":
                 # Axes that no document has are arbitrary among themselves, and tempering scales them most.
-                basis = basis @ start * (self._energy() > ROUNDING)
+                basis = basis @ start * (energy(self.axes, self.moment) > ROUNDING)
                 start = np.eye(len(self.axes))
             if config.coordinates == "rotated":
                 rank = max(plans[0].columns, len(self.axes) // 2)
                 rotation = _rotation(rank, config.seed)
                 basis, start = basis[:, :rank] @ rotation, rotation.T @ start[:rank, :rank]
-        tempering = config.distillation.tempering
-        teacher = self.axes * self._scale(tempering) if tempering else None
+        teacher = teacher_axes(self.axes, self.moment, config.distillation.tempering)
         return Schedule(
             plans,
             config,
@@ -156,20 +160,10 @@ class Start:
             fold.held_out,
             _tensor(basis),
             _tensor(start[:, : plans[0].columns]),
-            None if teacher is None else _tensor(teacher),
+            None if teacher is None else torch.from_numpy(teacher),
             fold=place,
             execution=self.execution,
         )
-
-    def _scale(self, tempering: float) -> NDArray[np.float64]:
-        energy = self._energy()
-        scale: NDArray[np.float64] = (np.maximum(energy, ROUNDING) / energy[0]) ** (-tempering / 2)
-        return scale
-
-    def _energy(self) -> NDArray[np.float64]:
-        """Mean square of the documents' coordinate on each axis, shape (D,)."""
-        energy: NDArray[np.float64] = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
-        return energy
 
 
 def _rotation(dim: int, seed: int) -> NDArray[np.float64]:

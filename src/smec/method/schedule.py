@@ -146,10 +146,8 @@ class Schedule:
         return Stage(plan, self._config, pool, documents, queries, log, layer, teacher, self._execution)
 
     def _originals(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
-        if self._teacher is None:
-            return _rows(pool)
-        matrix = self._teacher.to(self._execution.device)
-        return _normalised([rows @ matrix for rows in _rows(pool)])
+        matrix = None if self._teacher is None else self._teacher.to(self._execution.device)
+        return teacher_rows(pool, matrix)
 
     def _turned(self, layer: Tensor, columns: int) -> Tensor:
         """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
@@ -267,6 +265,11 @@ class Schedule:
         if "loop" not in saved:
             return learned, None, None
         return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
+
+
+def teacher_rows(pool: Pool, matrix: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, log and documents as the teacher has them: the originals, or what a matrix makes of them."""
+    return _rows(pool) if matrix is None else _normalised([rows @ matrix for rows in _rows(pool)])
 
 
 def _rows(pool: Pool) -> tuple[Tensor, Tensor, Tensor]:

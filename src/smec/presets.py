@@ -82,7 +82,6 @@ ADAPTED: dict[str, Any] = {
     "candidates": (),
     "coordinates": "principal",
     "distillation": {"anchors": 0},
-    "optimiser": {**GENERAL["optimiser"], "learning_rate": 1e-3},
 }
 """Settings with which queries learn a matrix of their own for documents that stay as they are; a random
 document teaches nothing there, as it has the same vector on both sides."""

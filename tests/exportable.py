@@ -18,6 +18,7 @@ from smec.calibration import calibrate
 from smec.compressor import Compressor
 from smec.demo import demo_dataset
 from smec.export import export
+from smec.own_queries import with_queries
 from smec.vectors import Float32Array
 
 DIMS = (96, 48, 24, 12)
@@ -55,6 +56,24 @@ def centred() -> Compressor:
     return _calibrated(*(_with_bias(fitted) for fitted in (nested, other)))
 
 
+@cache
+def own_queries() -> Compressor:
+    """As `compressor`, but queries have a matrix of their own at the nested sizes."""
+    return _asked_otherwise(compressor())
+
+
+@cache
+def centred_own_queries() -> Compressor:
+    """As `centred`, but queries have a matrix of their own at the nested sizes."""
+    return _asked_otherwise(centred())
+
+
+def _asked_otherwise(parent: Compressor) -> Compressor:
+    nested = parent.block(DIMS[0])
+    turned = np.linalg.qr(np.random.default_rng(3).standard_normal((384, 384)))[0].astype(np.float32)
+    return with_queries(parent, {DIMS[0]: np.ascontiguousarray(turned @ nested.matrix)})
+
+
 def _with_bias(fitted: Any) -> Block:
     return Block(fitted.matrix, fitted.dims, fitted.name, bias=-fitted.mean @ fitted.matrix)
 
@@ -81,6 +100,8 @@ def _calibrated(*blocks: Block) -> Compressor:
 
 MODELS = {"plain": compressor, "centred": centred}
 """Kind of product -> a compressor that makes it."""
+OWN = {"plain": own_queries, "centred": centred_own_queries}
+"""The same where queries have a matrix of their own."""
 
 
 def check_codes(model: Compressor, target: str, folder: Path, codec: str, dim: int) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smec.errors import ConfigError, MissingExtraError
 from smec.vectors import Float32Array
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
+    from torch import Tensor
 
 EXTRA = "sentence-transformers"
 
 
 def attach(
-    model: SentenceTransformer, matrix: Float32Array, bias: Float32Array | None = None
+    model: SentenceTransformer,
+    matrix: Float32Array,
+    bias: Float32Array | None = None,
+    query: Float32Array | None = None,
 ) -> SentenceTransformer:
     """The model with ``Dense`` (linear, no activation) and ``Normalize`` behind its modules.
 
@@ -29,6 +34,8 @@ def attach(
     matrix : ndarray of shape (D, dim), float32
     bias : ndarray of shape (dim,), float32, optional
         Added to the product of a unit-length input: another ``Normalize`` stands before ``Dense``.
+    query : ndarray of shape (D, dim), float32, optional
+        In place of ``matrix`` for what ``encode_query`` encodes: a ``Router`` stands where ``Dense`` would.
 
     Returns
     -------
@@ -44,22 +51,27 @@ def attach(
     """
     try:
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+        from sentence_transformers.sentence_transformer.modules import Normalize, Router
     except ModuleNotFoundError as error:
         raise MissingExtraError(EXTRA, EXTRA, "attaching") from error
     check_width(model, matrix.shape[0])
-    dense = Dense(*matrix.shape, bias=bias is not None, activation_function=None)
-    linear = dense.linear
     # In the type that the model computes in: its vectors are the layer's input.
-    dtype = next(model.parameters(), linear.weight).dtype
-    linear.weight.data = linear.weight.new_tensor(matrix.T, dtype=dtype)
+    like = next(model.parameters(), None)
+    documents = _dense(matrix, bias, like)
+    projection: Any = documents
+    if query is not None:
+        projection = Router(
+            {"query": [_dense(query, bias, like)], "document": [documents]},
+            default_route="document",
+            # Any other task is for the model's own modules.
+            route_mappings={("query", None): "query", (None, None): "document"},
+        )
     # With their names, by which the model hands arguments of `encode` to single modules.
     named = OrderedDict(model.named_children())
     place = f"smec_{len(named)}"
     if bias is not None:
-        linear.bias.data = linear.bias.new_tensor(bias, dtype=dtype)
         named[f"{place}_input_length"] = Normalize()
-    named |= {f"{place}_projection": dense, f"{place}_length": Normalize()}
+    named |= {f"{place}_projection": projection, f"{place}_length": Normalize()}
     small = SentenceTransformer(
         modules=named,
         prompts=model.prompts,
@@ -69,6 +81,18 @@ def attach(
     )
     small.module_kwargs = model.module_kwargs
     return small
+
+
+def _dense(matrix: Float32Array, bias: Float32Array | None, like: Tensor | None) -> Dense:
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    dense = Dense(*matrix.shape, bias=bias is not None, activation_function=None)
+    linear = dense.linear
+    dtype = linear.weight.dtype if like is None else like.dtype
+    linear.weight.data = linear.weight.new_tensor(matrix.T, dtype=dtype)
+    if bias is not None:
+        linear.bias.data = linear.bias.new_tensor(bias, dtype=dtype)
+    return dense
 
 
 def check_width(model: SentenceTransformer, expected: int) -> None:

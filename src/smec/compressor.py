@@ -274,8 +274,10 @@ class Compressor(OnHub):
     def attach(self, model: SentenceTransformer, dim: int | None = None) -> SentenceTransformer:
         """The embedding model with small output of a served size (the largest by default).
 
-        ``model`` itself is not changed. ``truncate_dim`` may be set to sizes of the same block; the library
-        does not bring them to unit length again unless ``encode`` is told ``normalize_embeddings=True``.
+        ``model`` itself is not changed. Where queries have a matrix of their own, ``encode_query`` uses it;
+        ``encode`` and ``encode_document`` use that of documents. ``truncate_dim`` may be set to sizes of the
+        same block; the library does not bring them to unit length again unless ``encode`` is told
+        ``normalize_embeddings=True``.
 
         Raises
         ------
@@ -285,7 +287,9 @@ class Compressor(OnHub):
             ``pip install 'smec[sentence-transformers]'``.
         """
         width = served(dim, self.dims, self.name)
-        return attachment.attach(model, *self._blocks[width].leading(width))
+        block = self._blocks[width]
+        query = None if block.query is None else block.leading(width, queries=True)[0]
+        return attachment.attach(model, *block.leading(width), query)
 
     @classmethod
     def assemble(

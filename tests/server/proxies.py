@@ -16,6 +16,7 @@ from smec.block import Block
 from smec.compressor import Compressor
 from smec.config import parsed
 from smec.demo import demo_dataset
+from smec.own_queries import with_queries
 from smec.server.lifecycle import Server
 from smec.server.service import Service
 from smec.server.settings import ServerSettings
@@ -48,6 +49,12 @@ def compressor(seed: int = 0) -> Compressor:
         canaries=dataset.corpus.vectors[:4],
         mean=dataset.moments.mean,
     )
+
+
+@cache
+def own_queries() -> Compressor:
+    """`compressor` with a matrix of its own for queries: that of other axes."""
+    return with_queries(compressor(), {DIMS[0]: compressor(3).block(DIMS[0]).matrix})
 
 
 def expected(texts: Sequence[str], dim: int = DIMS[0], by: Compressor | None = None) -> Float32Array:

@@ -124,7 +124,9 @@ def test_models_are_listed_with_their_sizes(client: openai.OpenAI) -> None:
         (b'{"model": "m", "input": {"a": 1}}', "input: must be a string"),
         (b'{"model": "m", "input": "x", "dimensions": "96"}', "dimensions: Input should be a valid integer"),
         (b'{"model": "m", "input": "x", "encoding_format": "hex"}', "encoding_format: Input should be"),
-        (b'{"model": "m", "input": "x", "input_type": "query"}', "input_type: unknown field"),
+        (b'{"model": "m", "input": "x", "task": "query"}', "task: unknown field"),
+        (b'{"model": "m", "input": "x", "input_type": "querry"}', "input_type: Input should be 'query'"),
+        (b'{"model": "m", "input": "x", "input_type": 1}', "input_type: Input should be 'query'"),
         (b'{"model": "m", "input": "\\ud800"}', "not valid JSON"),
     ],
 )

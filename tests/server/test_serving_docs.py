@@ -24,10 +24,16 @@ SNIPPETS = [
     for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     if ADDRESS in code
 ]
-PRINTED = ["96\n", "['all-MiniLM-L6-v2']\n48\n", "(3, 48)\n", "1000 fixed_size_list<item: float>[48]\n"]
+PRINTED = [
+    "96\n",
+    "['all-MiniLM-L6-v2']\n48\n",
+    "(3, 48)\n",
+    "1000 fixed_size_list<item: float>[48]\n",
+    "96\n",
+]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_snippets_run_as_written(url: str, number: int) -> None:
     code = SNIPPETS[number].replace(ADDRESS, url)
     # The recorded encoder knows the questions that it was recorded with.
@@ -44,13 +50,20 @@ def test_the_settings_and_figures_are_those_of_the_code_and_the_last_measurement
     assert filled(PAGE) == PAGE, "run: python -m benchmarks.make_serving_docs"
 
 
-def test_the_example_of_a_file_is_accepted(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
+def test_the_examples_of_a_file_are_accepted(tmp_path: Path) -> None:
+    examples = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
     file = tmp_path / "serve.json"
-    file.write_text(example)
-    loaded = load_settings(file, {})
-    assert loaded.upstream_of("questions").url == "http://127.0.0.1:11434/v1"
-    assert list(loaded.models) == list(json.loads(example)["models"])
+    read = []
+    for example in examples:
+        file.write_text(example)
+        read.append(load_settings(file, {}))
+        assert list(read[-1].models) == list(json.loads(example)["models"])
+    sides, several = read
+    assert {name: model.input_type for name, model in sides.models.items()} == {
+        "documents": "document",
+        "queries": "query",
+    }
+    assert several.upstream_of("questions").url == "http://127.0.0.1:11434/v1"
 
 
 def test_the_fault_matrix_is_that_of_the_tests() -> None:

@@ -39,11 +39,13 @@ def export(
     """Write a size of a compressor for numpy, ONNX, TorchScript, faiss or sentence-transformers.
 
     What is written needs nothing of smec. It agrees with `encode` to 1e-5, but does not refuse rows with
-    NaN, Inf or only zeros.
+    NaN, Inf or only zeros. Where queries have a matrix of their own, a second file for them is written beside
+    a file, and a folder holds both.
     """
     from smec.atomic import check_keeps
     from smec.compressor import Compressor
     from smec.export import export as write
+    from smec.export import queries_file
 
     if input_type not in INPUT_TYPES:
         raise ConfigError(f"input type {input_type!r} is not known; use {' or '.join(INPUT_TYPES)}")
@@ -61,3 +63,5 @@ def export(
     for line in order.in_words():
         typer.echo(line)
     typer.echo(f"saved: {output}")
+    if order.own_queries and not TARGETS[to].folder:
+        typer.echo(f"saved: {queries_file(output)}, for queries")

@@ -14,6 +14,7 @@ import typer
 from smec.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
+    from smec.server.models import ServedModel
     from smec.server.service import Service
 
 
@@ -102,12 +103,17 @@ def _usual_name(model: Path) -> str:
     return Compressor.load(model).manifest.source_model or model.resolve().name
 
 
+def _own_queries(model: ServedModel) -> str:
+    sizes = ", ".join(map(str, model.compressor.own_queries))
+    return f"; queries have a matrix of their own at {sizes}" if sizes else ""
+
+
 def _summary(service: Service) -> list[str]:
     settings = service.settings
     lines = [
         f"ok: {model.name}: {model.compressor.input_dim} -> {', '.join(map(str, model.compressor.dims))} "
         f"dims, {model.dim(None)} by default; {model.upstream_model} of {model.upstream.settings.url}; "
-        f"{len(model.compressor.manifest.canary_texts)} canary texts"
+        f"{len(model.compressor.manifest.canary_texts)} canary texts{_own_queries(model)}"
         for model in service.models
     ]
     who = json.dumps([token.name for token in settings.tokens]) if settings.tokens else "anybody"

@@ -9,10 +9,14 @@ torchscript            file: ``torch.jit.load`` reads it                        
 faiss                  folder: a VectorTransform, and empty indexes behind it            faiss
 sentence-transformers  folder: the embedding model with small output                     the same name
 ====================== ================================================================= ==============
+
+Where queries have a matrix of their own, a file gets a second one beside it, ``NAME.queries.SUFFIX``, and a
+folder holds what makes both sides.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -87,7 +91,8 @@ def export(
     target : str
         One of `TARGETS`.
     output : str or Path
-        File or folder, as the target has it.
+        File or folder, as the target has it. Where queries have a matrix of their own, `queries_file` stands
+        beside a file.
     dim : int, optional
         A served size; the largest by default.
     codec : str
@@ -112,8 +117,8 @@ def export(
     MissingExtraError
         The target's library is not installed.
     OutputError
-        ``output`` exists or holds the embedding model, or the disk refuses. Whatever is raised, no output
-        appears.
+        ``output`` or the file for queries exists, ``output`` holds the embedding model, or the disk refuses.
+        Whatever is raised, no output appears.
     """
     # Not at the top: the command line's help lists the targets without loading numpy.
     from smec.atomic import check_keeps, replacing
@@ -138,9 +143,19 @@ def export(
     compressor.codec(codec, width)  # refuses what is not calibrated
     order = Order(compressor, width, codec, None if encoder is None else str(encoder), input_type)
     exporter = _exporter(target, entry.home)
-    with replacing(Path(output), force=force, folder=entry.folder) as part:
+    with ExitStack() as stack:
+        part = stack.enter_context(replacing(Path(output), force=force, folder=entry.folder))
         exporter.write(order, part)
+        if order.own_queries and not entry.folder:
+            other = stack.enter_context(replacing(queries_file(output), force=force, folder=False))
+            exporter.write(order.for_queries, other)
     return order
+
+
+def queries_file(output: str | Path) -> Path:
+    """The file for queries beside a file for documents: ``small.queries.onnx`` beside ``small.onnx``."""
+    path = Path(output)
+    return path.with_name(f"{path.stem}.queries{path.suffix}")
 
 
 def _exporter(target: str, home: str) -> Exporter:

@@ -7,6 +7,7 @@
     ├── index.faiss            LinearTransform, NormalizationTransform, an empty index: for ``add``;
     │                          with a bias another NormalizationTransform before them
     ├── index-with-ids.faiss   the same in an IndexIDMap2: for ``add_with_ids``
+    ├── queries.vt             a LinearTransform for queries, where they have a matrix of their own
     └── README.md
 """
 
@@ -24,6 +25,7 @@ from smec.vectors import Float32Array
 TRANSFORM_FILE = "transform.vt"
 INDEX_FILE = "index.faiss"
 IDS_FILE = "index-with-ids.faiss"
+QUERIES_FILE = "queries.vt"
 
 README = """\
 # faiss: {input_dim} → {dim} dims, {codec}
@@ -35,6 +37,19 @@ Made by smec {smec_version} from the compressor `{smec_fingerprint}`.
 `index.faiss` and `index-with-ids.faiss` are empty; they take full-size vectors in `add` or `add_with_ids` and
 in `search`, and store small ones. {scores}
 `transform.vt` is the projection alone, without the step to unit length.{unit_input}
+{queries}"""
+QUERIES = """
+Queries have a matrix of their own, `queries.vt`, and the indexes project whatever they are asked by that of
+documents. So make queries small first, and ask the index inside:
+
+```python
+asked = faiss.read_VectorTransform("queries.vt").apply({rows})
+faiss.normalize_L2(asked)
+scores, found = index.index.search(asked, 10)  # index: index.faiss, filled
+```
+
+Of `index-with-ids.faiss` the inner one is `faiss.downcast_index(index.index).index`; it finds positions,
+whose ids are `faiss.vector_to_array(index.id_map)[found]`.
 """
 UNIT_INPUT = " It has a bias: bring vectors to unit length before it too."
 PRODUCTS = "Scores are inner products of the query with what is stored: larger is nearer."
@@ -52,14 +67,30 @@ def write(order: Order, output: Path) -> None:
         index.prepend_transform(transform)
     try:
         faiss.write_VectorTransform(projection, str(output / TRANSFORM_FILE))
+        if order.own_queries:
+            faiss.write_VectorTransform(_query_transform(order, rotation), str(output / QUERIES_FILE))
         faiss.write_index(index, str(output / INDEX_FILE))
         faiss.write_index(faiss.IndexIDMap2(index), str(output / IDS_FILE))
     except RuntimeError as error:  # faiss has no other for a full disk
         raise OSError(str(error).rsplit("failed: ", 1)[-1]) from error
     scores = DISTANCES if order.codec in ("binary", "itq") else PRODUCTS
     unit_input = "" if order.bias is None else UNIT_INPUT
-    text = README.format(words=order.as_list(), scores=scores, unit_input=unit_input, **order.stamp())
+    queries = _queries(order) if order.own_queries else ""
+    texts = {"scores": scores, "unit_input": unit_input, "queries": queries}
+    text = README.format(words=order.as_list(), **texts, **order.stamp())
     (output / "README.md").write_text(text, encoding="utf-8")
+
+
+def _query_transform(order: Order, rotation: Float32Array | None) -> Any:
+    """Projection of queries and the index's rotation in one, as a rotation changes no length."""
+    matrix, bias = order.for_queries.matrix, order.bias
+    if rotation is None:
+        return linear(matrix, bias)
+    return linear(matrix @ rotation, None if bias is None else bias @ rotation)
+
+
+def _queries(order: Order) -> str:
+    return QUERIES.format(rows="queries" if order.bias is None else "unit_length_queries")
 
 
 def linear(matrix: Float32Array, bias: Float32Array | None = None) -> Any:

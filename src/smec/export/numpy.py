@@ -37,14 +37,20 @@ def write(order: Order, output: Path) -> None:
     packed = packing(order, "numpy")
     arrays: dict[str, Any] = {"matrix": order.matrix} | ({} if packed is None else packed.arrays())
     arrays |= {} if order.bias is None else {"bias": order.bias}
+    arrays |= {"query_matrix": order.for_queries.matrix} if order.own_queries else {}
     np.savez(output / ARRAYS_FILE, **arrays)
     head = HEAD.format(words=order.as_list(), version=order.stamp()["smec_version"], file=ARRAYS_FILE)
-    (output / MODULE_FILE).write_text(head + _function(order, packed), encoding="utf-8")
+    functions = [_function(order, packed)]
+    functions += [_function(order.for_queries, packed)] if order.own_queries else []
+    (output / MODULE_FILE).write_text(head + "\n\n".join(functions), encoding="utf-8")
 
 
 def _function(order: Order, packed: Packing | None) -> str:
     others = ", ".join(map(str, order.prefixes[1:])) if order.codec == "float32" else ""
-    head = f"def encode(vectors, dim={order.dim}):  # or dim = {others}" if others else "def encode(vectors):"
+    name = "encode_queries" if order.queries else "encode"
+    head = (
+        f"def {name}(vectors, dim={order.dim}):  # or dim = {others}" if others else f"def {name}(vectors):"
+    )
     lines = _product_lines(order, nested=bool(others))
     if packed is not None:
         lines += ["small /= np.linalg.norm(small, axis=1, keepdims=True)", *_packing_lines(packed)]
@@ -57,12 +63,12 @@ def _function(order: Order, packed: Packing | None) -> str:
 
 def _product_lines(order: Order, *, nested: bool) -> list[str]:
     columns, numbers = ("[:, :dim]", "[:dim]") if nested else ("", "")
-    rows = "np.asarray(vectors, dtype=np.float32)"
+    rows, matrix = "np.asarray(vectors, dtype=np.float32)", "query_matrix" if order.queries else "matrix"
     if order.bias is None:
-        return [f'small = {rows} @ arrays["matrix"]{columns}']
+        return [f'small = {rows} @ arrays["{matrix}"]{columns}']
     return [
         f"rows = {rows}",
-        f'small = rows @ arrays["matrix"]{columns}',
+        f'small = rows @ arrays["{matrix}"]{columns}',
         f'small += np.linalg.norm(rows, axis=1, keepdims=True) * arrays["bias"]{numbers}',
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Order:
         Folder or name of the embedding model, for the target that holds one.
     input_type : {"float32", "float16"}
         Of the embeddings that go in, for the target that has to fix it.
+    queries : bool
+        The export is of what makes queries, where they have a matrix of their own.
     """
 
     compressor: Compressor
@@ -35,6 +37,17 @@ class Order:
     codec: str = "float32"
     encoder: str | None = None
     input_type: InputType = "float32"
+    queries: bool = False
+
+    @property
+    def own_queries(self) -> bool:
+        """Whether queries have a matrix of their own at this size."""
+        return self.dim in self.compressor.own_queries
+
+    @property
+    def for_queries(self) -> Order:
+        """The same, of what makes queries."""
+        return replace(self, queries=True)
 
     @property
     def input_dim(self) -> int:
@@ -44,7 +57,7 @@ class Order:
     @property
     def matrix(self) -> Float32Array:
         """The projection, shape (D, dim)."""
-        matrix, _ = self.compressor.block(self.dim).leading(self.dim)
+        matrix, _ = self.compressor.block(self.dim).leading(self.dim, queries=self.queries)
         return np.ascontiguousarray(matrix, dtype=np.float32)
 
     @property
@@ -66,6 +79,10 @@ class Order:
     def stamp(self) -> dict[str, str]:
         """Where it comes from, to be kept in the export."""
         manifest = self.compressor.manifest
+        side = {
+            "side": "queries" if self.queries else "documents",
+            "smec_query_fingerprint": self.compressor.query_fingerprint,
+        }
         return {
             "smec_version": __version__,
             "smec_fingerprint": self.compressor.fingerprint,
@@ -74,6 +91,7 @@ class Order:
             "dim": str(self.dim),
             "codec": self.codec,
             "prefixes": ",".join(map(str, self.prefixes)),
+            **(side if self.own_queries else {}),
         }
 
     def in_words(self) -> list[str]:
@@ -81,6 +99,9 @@ class Order:
         source = self.compressor.manifest.source_model
         what = f"embeddings of {source}" if source else "embeddings"
         lines = [f"{what}, {self.input_dim} dims -> {self.dim} dims of unit length, stored as {self.codec}"]
+        if self.own_queries:
+            other = "documents" if self.queries else "queries"
+            lines.append(f"{'queries' if self.queries else 'documents'} only: {other} have another matrix")
         if self.codec == "float32" and len(self.prefixes) > 1:
             sizes = _listed(self.prefixes[1:])
             lines.append(f"the first {sizes} numbers, brought to unit length again, are these sizes")

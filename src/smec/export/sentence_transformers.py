@@ -36,7 +36,12 @@ model = SentenceTransformer("THIS_FOLDER")
 small = model.encode(["a text"])  # (1, {dim}), unit rows
 ```
 
-{truncation}
+{queries}{truncation}
+"""
+QUERIES = """\
+Queries have a matrix of their own: encode them by `model.encode_query`. `model.encode` and
+`model.encode_document` make documents.
+
 """
 NESTED = """\
 Prefixes of {dim} that are sizes of their own: {sizes}. The library truncates after the last module, so ask
@@ -57,8 +62,9 @@ def write(order: Order, output: Path) -> None:
     stamp = order.stamp() | {"encoder": Path(str(order.encoder)).name}
     (output / "smec.json").write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
     words = ". ".join(order.in_words()[:1])
+    queries = QUERIES if order.own_queries else ""
     title = f"{stamp['encoder']}, {order.input_dim} → {order.dim} dims"
-    text = README.format(title=title, words=words, truncation=_truncation(order), **stamp)
+    text = README.format(title=title, words=words, queries=queries, truncation=_truncation(order), **stamp)
     (output / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -24,6 +24,7 @@ Done = TypeVar("Done")
 class _Job:
     compressor: Compressor
     dim: int
+    queries: bool
     vectors: Float32Array
     done: asyncio.Future[Float32Array]
 
@@ -39,8 +40,10 @@ class Batcher:
         self._pending: list[_Job] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="smec-projection")
 
-    async def encode(self, compressor: Compressor, vectors: FloatArray, dim: int) -> Float32Array:
-        """Compress ``(n, D)`` to ``(n, dim)`` unit rows.
+    async def encode(
+        self, compressor: Compressor, vectors: FloatArray, dim: int, queries: bool = False
+    ) -> Float32Array:
+        """Compress ``(n, D)`` queries or documents to ``(n, dim)`` unit rows.
 
         Raises
         ------
@@ -48,11 +51,11 @@ class Batcher:
             A row with NaN, Inf or only zeros, or one that has nothing left when it is small.
         """
         if len(vectors) > INLINE_ROWS:
-            return await self.run(encoded, compressor, vectors, dim)
+            return await self.run(encoded, compressor, vectors, dim, queries)
         loop = asyncio.get_running_loop()
         if not self._pending:
             loop.call_soon(self._project)
-        job = _Job(compressor, dim, np.asarray(vectors, dtype=np.float32), loop.create_future())
+        job = _Job(compressor, dim, queries, np.asarray(vectors, dtype=np.float32), loop.create_future())
         self._pending.append(job)
         return await job.done
 
@@ -62,9 +65,9 @@ class Batcher:
 
     def _project(self) -> None:
         jobs, self._pending = self._pending, []
-        alike: dict[tuple[int, int], list[_Job]] = {}
+        alike: dict[tuple[int, int, bool], list[_Job]] = {}
         for job in jobs:  # after a reload, requests of before still have their compressor
-            alike.setdefault((id(job.compressor), job.dim), []).append(job)
+            alike.setdefault((id(job.compressor), job.dim, job.queries), []).append(job)
         for group in alike.values():
             self._metrics.batch_requests.observe(len(group))
             self._metrics.batch_rows.observe(sum(len(job.vectors) for job in group))
@@ -78,7 +81,7 @@ class Batcher:
 def _project(jobs: list[_Job]) -> None:
     try:
         together = np.concatenate([job.vectors for job in jobs]) if len(jobs) > 1 else jobs[0].vectors
-        small = jobs[0].compressor.encode(together, jobs[0].dim)
+        small = _encoder(jobs[0].compressor, jobs[0].queries)(together, jobs[0].dim)
     except Exception as error:  # a job that is never done would keep its request, and its place, for ever
         if len(jobs) > 1:  # one request's row is at fault: the others must not suffer
             for job in jobs:
@@ -93,11 +96,16 @@ def _project(jobs: list[_Job]) -> None:
         start += len(job.vectors)
 
 
-def encoded(compressor: Compressor, vectors: FloatArray, dim: int) -> Float32Array:
-    """`Compressor.encode`, block by block into one result."""
+def encoded(compressor: Compressor, vectors: FloatArray, dim: int, queries: bool) -> Float32Array:
+    """`Compressor.encode` or `Compressor.encode_queries`, block by block into one result."""
+    encode = _encoder(compressor, queries)
     if len(vectors) <= BLOCK_ROWS:
-        return compressor.encode(vectors, dim)
+        return encode(vectors, dim)
     small = np.empty((len(vectors), dim), dtype=np.float32)
     for rows in row_blocks(len(vectors)):
-        small[rows] = compressor.encode(vectors[rows], dim)
+        small[rows] = encode(vectors[rows], dim)
     return small
+
+
+def _encoder(compressor: Compressor, queries: bool) -> Callable[[FloatArray, int], Float32Array]:
+    return compressor.encode_queries if queries else compressor.encode

@@ -37,7 +37,7 @@ PARAMETERS = [
         "schema": {"type": kind},
         "description": "Of an Arrow request; JSON says it in its body.",
     }
-    for name, kind in (("model", "string"), ("dimensions", "integer"))
+    for name, kind in (("model", "string"), ("dimensions", "integer"), ("input_type", "string"))
 ]
 
 STYLE = "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}pre{overflow:auto}"

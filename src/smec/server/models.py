@@ -16,7 +16,7 @@ from smec.server.metrics import Metrics
 from smec.server.refusals import Refusal
 from smec.server.settings import ModelSettings, ServerSettings, UpstreamSettings
 from smec.server.upstream import Upstream
-from smec.server.wire import ModelCard
+from smec.server.wire import QUERIES, InputType, ModelCard
 from smec.verification import verify
 
 logger = logging.getLogger("smec.server")
@@ -50,6 +50,7 @@ class ServedModel:
         self.upstream = upstream
         self.watch = watch
         self._metrics = metrics
+        self._told = False
         self._seen = signature(settings.path)
         self.compressor = load(settings)
 
@@ -68,6 +69,18 @@ class ServedModel:
             raise Refusal(400, message, code="invalid_dimensions", param="dimensions")
         return wanted
 
+    def for_queries(self, wanted: InputType | None, dim: int) -> bool:
+        """Whether a request for this size gets vectors of queries; warns once where it does not say."""
+        side = wanted or self.settings.input_type
+        if side is None and dim in self.compressor.own_queries and not self._told:
+            self._told = True
+            logger.warning(
+                "model %s: a request without input_type is taken for documents, but queries have a matrix of "
+                "their own: send input_type, or set models.NAME.input_type",
+                self.name,
+            )
+        return side in QUERIES
+
     def card(self) -> ModelCard:
         """What ``GET /v1/models`` says of it."""
         return ModelCard(
@@ -77,6 +90,8 @@ class ServedModel:
             owned_by="smec",
             dimensions=list(self.compressor.dims),
             default_dimensions=self.dim(None),
+            fingerprint=self.compressor.fingerprint,
+            query_fingerprint=self.compressor.query_fingerprint,
         )
 
     async def reload(self) -> None:
@@ -107,7 +122,8 @@ class ServedModel:
         self.compressor, self._seen = fresh, now
         self.watch.note(cosine)
         self._metrics.reloads.labels(self.name, "done").inc()
-        logger.info("model %s: reloaded, fingerprint %s", self.name, fresh.fingerprint)
+        of_queries = f", of queries {fresh.query_fingerprint}" if fresh.own_queries else ""
+        logger.info("model %s: reloaded, fingerprint %s%s", self.name, fresh.fingerprint, of_queries)
 
     async def check(self) -> None:
         """Compare the upstream with the canary texts once."""

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast, get_args
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -23,7 +24,15 @@ from smec.server.replies import Embedded
 from smec.server.settings import ServerSettings
 from smec.server.tokens import Caller, Gatekeeper
 from smec.server.vectors_wire import ARROW, CompressRequest, arrow_rows, compress_arrow, compress_response
-from smec.server.wire import Encoding, ModelList, embedding_response, parse, request_type
+from smec.server.wire import (
+    INPUT_TYPE,
+    Encoding,
+    InputType,
+    ModelList,
+    embedding_response,
+    parse,
+    request_type,
+)
 from smec.vectors import Float32Array
 
 logger = logging.getLogger("smec.server")
@@ -41,6 +50,7 @@ class _Given:
     model: ServedModel
     compressor: Compressor
     dim: int
+    queries: bool
     encoding: Encoding | None
     rows: Float32Array
 
@@ -76,6 +86,7 @@ class Service:
             wanted = parse(self.request_type, await self._admission.body(request, most))
             model = self._model(request, wanted.model)
             dim, encoding = model.dim(wanted.dimensions), wanted.encoding_format
+            queries = model.for_queries(wanted.input_type, dim)
             inputs, forwarded = wanted.inputs(limits), wanted.forwarded(model.upstream.settings.forward)
             self._spend(request, caller, len(inputs))
             _raise(model.watch.refusal())
@@ -85,7 +96,7 @@ class Service:
             del wanted, inputs, forwarded
             embedded = await self._in_time(model.upstream.embed(question, compressor.input_dim))
             try:
-                small = await self._batcher.encode(compressor, embedded.vectors, dim)
+                small = await self._batcher.encode(compressor, embedded.vectors, dim, queries)
             except DataError as error:
                 raise Refusal(502, str(error), kind="upstream_error", code="unusable_embedding") from error
             return Response(embedding_response(small, model.name, encoding, embedded.usage), media_type=JSON)
@@ -107,7 +118,7 @@ class Service:
         given = await self._batcher.run(self._given, request, body) if long else self._given(request, body)
         body.clear()
         self._spend(request, caller, len(given.rows))
-        small = await self._batcher.encode(given.compressor, given.rows, given.dim)
+        small = await self._batcher.encode(given.compressor, given.rows, given.dim, given.queries)
         return Response(compress_response(small, given.model.name, given.encoding), media_type=JSON)
 
     def _given(self, request: Request, body: bytearray) -> _Given:
@@ -115,13 +126,15 @@ class Service:
         wanted = parse(CompressRequest, body)
         model = self._model(request, wanted.model)
         dim, compressor = model.dim(wanted.dimensions), model.compressor
-        return _Given(model, compressor, dim, wanted.encoding_format, wanted.matrix(compressor.input_dim))
+        queries, rows = model.for_queries(wanted.input_type, dim), wanted.matrix(compressor.input_dim)
+        return _Given(model, compressor, dim, queries, wanted.encoding_format, rows)
 
     async def _arrow(self, request: Request, caller: Caller, body: bytearray) -> Response:
         model = self._model(request, request.query_params.get("model", ""))
         dim, compressor = model.dim(_whole(request.query_params.get("dimensions"))), model.compressor
+        queries = model.for_queries(_side(request.query_params.get(INPUT_TYPE)), dim)
         self._spend(request, caller, max(1, await self._batcher.run(arrow_rows, body)))
-        small = await self._batcher.run(compress_arrow, body, compressor, dim)
+        small = await self._batcher.run(compress_arrow, body, compressor, dim, queries)
         return Response(memoryview(small), media_type=ARROW)
 
     async def list_models(self, request: Request) -> Response:
@@ -220,6 +233,14 @@ class Service:
 def _raise(refusal: Refusal | None) -> None:
     if refusal is not None:
         raise refusal
+
+
+def _side(text: str | None) -> InputType | None:
+    known = get_args(InputType)
+    if text is not None and text not in known:
+        message = f"{INPUT_TYPE}: must be one of {', '.join(known)}"
+        raise Refusal(400, message, code="invalid_value", param=INPUT_TYPE)
+    return cast("InputType | None", text)
 
 
 def _whole(text: str | None) -> int | None:

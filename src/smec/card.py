@@ -93,13 +93,17 @@ def _card_adaptation(adaptation: Adaptation) -> list[str]:
     """What queries learned since, and what that scored."""
     lines = [
         f"Adapted to {adaptation.learned_from}, for the documents of the compressor with fingerprint "
-        f"`{adaptation.fingerprint[:12]}`, whose vectors stay valid. Queries have a matrix of their own where "
-        "that ships; *before* is the compressor that was adapted.",
+        f"`{adaptation.fingerprint[:12]}`, whose vectors stay valid. Queries have a matrix of their own "
+        "where that ships; *before* is the compressor that was adapted.",
         "",
     ]
     for title, sizes in adaptation.groups():
-        lines += [f"{title}:", "", "| dims | full size | before | own [95 % CI of the change] | ships |"]
-        lines.append("|---|---|---|---|---|")
+        lines += [
+            f"{title}:",
+            "",
+            "| dims | full size | before | own [95 % CI of the change] | ships |",
+            "|---|---|---|---|---|",
+        ]
         lines += [
             f"| {size.dim} | {of.full:.4f} | {of.before:.4f} "
             f"| {of.own:.4f} [{of.ci[0]:+.4f}, {of.ci[1]:+.4f}] | {size.ships} |"

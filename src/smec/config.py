@@ -176,9 +176,9 @@ class TrainConfig(_Settings):
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
     queries: Literal["shared", "own"] = "shared"
-    """One matrix for documents and queries, or one for each: both start the same, and both are learned. An own
-    matrix mostly learns judged documents by heart. Needs schedule "joint" without a memory loss (candidate
-    "trained" is left out), and queries to learn from."""
+    """One matrix for documents and queries, or one for each: both start the same, and both are learned. A
+    second matrix mostly learns judged documents by heart. Needs schedule "joint" without a memory loss, and
+    queries to learn from; candidate "trained" is left out."""
     codec: str | None = None
     """Documents are compared, checked and judged as this codec stores them; None: as floats."""
     budget: int | None = Field(None, ge=1)
@@ -208,8 +208,6 @@ class TrainConfig(_Settings):
             raise ValueError("candidates are compared on judged queries: without labels there are none")
         if self.candidates and (self.selection == "ads" or self.layers == "fresh"):
             raise ValueError("candidates train one nested matrix: no 'ads', no 'fresh' layers")
-        if self.queries == "own":
-            self._check_own_queries()
         if self.codec is not None and self.selection == "ads":
             raise ValueError("a codec stores prefixes: selection 'ads' trains without one; use 'prefix'")
         if not self.supervised and self.schedule == "distilled":
@@ -224,7 +222,10 @@ class TrainConfig(_Settings):
             )
         return self
 
-    def _check_own_queries(self) -> None:
+    @model_validator(mode="after")
+    def _fit_for_own_queries(self) -> TrainConfig:
+        if self.queries == "shared":
+            return self
         if self.selection == "ads" or self.layers == "fresh":
             raise ValueError(
                 "queries 'own' are learned in one nested matrix beside that of the documents: no 'ads', no "
@@ -239,6 +240,7 @@ class TrainConfig(_Settings):
             raise ValueError(
                 "queries 'own': the memory loss compares all vectors by one matrix; set memory.loss 'none'"
             )
+        return self
 
 
 def build_config(

@@ -1,4 +1,4 @@
-"""``smec adapt``: a table of what queries gained, stored vectors that stay valid, and a line for what is wrong."""
+"""``smec adapt``: a table of what queries gained, stored vectors that stay valid, errors on one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 
 def prepared(folder: Path, dataset: Dataset) -> Path:
-    """Write a dataset, a compressor that was trained on it without labels, and quick settings into a folder."""
+    """Write a dataset, a compressor that was trained on it without labels, and quick settings."""
     write_dataset(folder / "data", dataset)
     train(dataset, config=quick(supervised=False)).save(folder / "model")
     (folder / "quick.json").write_text(json.dumps(SETTINGS), "utf-8")
@@ -148,6 +148,7 @@ def test_unusable_input_is_told_on_one_line_and_writes_nothing(folder: Path, tmp
     queries = asked_from_elsewhere(judged=3)
     write_dataset(tmp_path / "few", queries)
     assert_refused(
-        run("adapt", folder / "model", tmp_path / "few", "-o", out), "judge 4 at least, or train without labels"
+        run("adapt", folder / "model", tmp_path / "few", "-o", out),
+        "judge 4 at least, or train without labels",
     )
     assert not out.exists()

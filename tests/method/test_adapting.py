@@ -32,7 +32,6 @@ from synthetic_data import (
     quick,
 )
 
-
 QUICKLY: dict[str, Any] = {
     "optimiser": {"steps": 60, "batch": 32, "negatives": 64},
     "validation": {"every": 20, "folds": 2},
@@ -146,7 +145,7 @@ def test_queries_that_were_adapted_go_on_from_the_matrix_that_they_have() -> Non
 
 
 def correlated(queries: int = 300) -> Dataset:
-    """Six directions hold nearly all, so that a few coordinates tell what the others are; a log of queries."""
+    """Six directions hold nearly all, so that some coordinates tell the others; and a log of queries."""
     rng = np.random.default_rng(10)
     mixed = rng.standard_normal((6, WIDTH))
     corpus, log = (

@@ -30,8 +30,7 @@ from smec.vectors import Float32Array
 SETTINGS = LearningSettings(
     learning_rate=1e-3, temperature=0.05, start="pca", batch=64, steps=1000, hard_negatives=8
 )
-"""Steps are those of each size. The temperature is that of the loss's usual scale, 20; the learning rate and the
-near documents were tuned (docs/benchmarks.md)."""
+"""Steps are those of each size. The temperature is that of the loss's usual scale, 20."""
 
 
 def fit_query_adapter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from smec.errors import GateError
 
 if TYPE_CHECKING:
     from smec.compressor import Compressor
+    from smec.config import CorpusKind
 
 
 def adapt(
@@ -50,9 +51,10 @@ def adapt(
     Queries get a matrix of their own; that of documents keeps its bits. The dataset has the full-size
     embeddings of documents and queries. Nothing has to be compressed again.
 
-    Train queries are held out together with the documents that they ask for. Sizes that are stored as prefixes of
-    one another get the new matrix together, if it is not below what they had on such new documents, and
-    significantly better over all held-out queries. Else they stay as they were, and the output says so.
+    Train queries are held out together with the documents that they ask for. Sizes that are stored as
+    prefixes of one another get the new matrix together, if it is not below what they had on such new
+    documents, and significantly better over all held-out queries. Else they stay as they were: a warning
+    says so.
     """
     from smec.atomic import check_folder_name, check_free, check_keeps
     from smec.cli.progress import training_progress
@@ -66,7 +68,8 @@ def adapt(
     check_keeps(output, dataset, model, *([queries] if queries else []))
     began = time.monotonic()
     before = Compressor.load(model)
-    settings = adaptation_config(before, supervised=not unsupervised, corpus=corpus, seed=seed, file=config)
+    kind = cast("CorpusKind | None", corpus)  # the configuration checks it
+    settings = adaptation_config(before, supervised=not unsupervised, corpus=kind, seed=seed, file=config)
     with training_progress() as shown:
         data = opened(dataset, settings, shown.reading, log=queries)
         adapted = fit(before, data, config=settings, progress=shown.training, reading=shown.reading)

@@ -46,7 +46,10 @@ def _facts(compressor: Compressor) -> list[tuple[str, str]]:
         ("preset", f"{manifest.preset}, {labels}, seed {manifest.training.get('seed', 'unknown')}"),
         ("model", manifest.source_model or "not named"),
         *((f"data.{name}"[:12], value) for name, value in manifest.data.items()),
-        *(("adapted", f"{one.learned_from}, from {one.query_fingerprint[:12]}") for one in manifest.adaptations),
+        *(
+            ("adapted", f"{one.learned_from}, from {one.query_fingerprint[:12]}")
+            for one in manifest.adaptations
+        ),
         ("canaries", _listed(manifest.canary_ids) or "none named"),
         ("smec", manifest.smec_version),
         ("libraries", _listed(f"{name} {version}" for name, version in manifest.libraries.items())),

@@ -85,7 +85,7 @@ def print_outcome(compressor: Compressor) -> None:
 
 
 def print_adaptation(adaptation: Adaptation) -> None:
-    """Print what queries scored with a matrix of their own and before, and a warning for sizes that keep it."""
+    """Print what queries scored before and with a matrix of their own, and a warning if sizes stay."""
     from smec.card import kept_reason
 
     for title, sizes in adaptation.groups():

@@ -89,8 +89,8 @@ def adapt(
     folds = draw_folds(dataset, config, unjudged=True)
     if folds[0].held_out.asked == "documents":
         raise DataError(
-            f"{dataset.name}: queries are adapted to queries, and there are fewer than {FEWEST_LOGGED} different "
-            "ones that no other split judges; add some to queries.*, or a log (--queries LOG)"
+            f"{dataset.name}: there are fewer than {FEWEST_LOGGED} different queries to learn from that no "
+            "other split judges; add some to queries.*, or a log (--queries LOG)"
         )
     teacher = _teacher(dataset, config)
     places = len(compressor.blocks) * len(folds)
@@ -100,7 +100,9 @@ def adapt(
         documents = folds[0].pool.documents.numpy()
         stored = stored_block(compressor, block, documents, trained_config(compressor.manifest).codec)
         results = [
-            learn_queries(stored, config, fold, teacher, (number * len(folds) + fold.number, places), progress)
+            learn_queries(
+                stored, config, fold, teacher, (number * len(folds) + fold.number, places), progress
+            )
             for fold in folds
         ]
         learned, measured = _decided(stored, config, folds, results)
@@ -211,9 +213,7 @@ def _decided(
     )
     ships = queries_gain(measured, config.corpus if labels else None)
     dims = stored.block.dims
-    sizes = described(
-        dims, measured, ships=ships, labels=labels, step=chosen.step, mixture=chosen.mixture
-    )
+    sizes = described(dims, measured, ships=ships, labels=labels, step=chosen.step, mixture=chosen.mixture)
     return np.ascontiguousarray(average(chosen.checks)[dims[0]].matrix) if ships else None, sizes
 
 

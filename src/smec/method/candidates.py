@@ -62,7 +62,7 @@ def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, Train
     """Return the candidates to train, or the configuration itself where it names none.
 
     Candidate "trained" is for many labels, which need no folds, or for a fixed corpus; elsewhere it is left
-    out, unless it is the only one that is named. Its teacher has one matrix: queries of their own leave it out.
+    out, unless it is the only one that is named. Own queries leave it out too: its teacher has one matrix.
     """
     if not config.candidates:
         return {None: config}
@@ -143,7 +143,9 @@ def best_check(
     if len(steps) > 1:
         for share in config.validation.mixtures:
             pairs = zip(folds, results, strict=True)
-            checks[steps[-1], share] = [mixed(fold, result, steps[-1], share, score) for fold, result in pairs]
+            checks[steps[-1], share] = [
+                mixed(fold, result, steps[-1], share, score) for fold, result in pairs
+            ]
     scores = {key: _scores(folds, of) for key, of in checks.items()}
     # Without labels the last step: agreement with the originals does not tell which one retrieves best.
     key = _first(scores, config.corpus) if config.supervised and name != UNLABELLED else (steps[-1], 1.0)

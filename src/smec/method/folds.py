@@ -130,9 +130,7 @@ class Start:
 
     def candidates(self, maps: Mapping[int, Linear]) -> dict[int, Candidates]:
         """For each size the learned map, and the baselines beside it."""
-        return {
-            dim: Candidates(maps[dim], self.baselines[dim], self.baselines[dim]) for dim in self.sizes
-        }
+        return {dim: Candidates(maps[dim], self.baselines[dim], self.baselines[dim]) for dim in self.sizes}
 
     def schedule(self, config: TrainConfig, fold: Fold, place: tuple[int, int]) -> Schedule:
         """The stages, from the tempered principal axes, or from the identity."""
@@ -141,9 +139,7 @@ class Start:
         plans = plan_stages(config, len(self.axes), self.sizes, learned)
         basis, start = np.eye(len(self.axes)), np.eye(len(self.axes))
         if config.start == "pca":
-            basis, start = self.axes, np.diag(
-                tempering_scale(self.axes, self.moment, config.tempering)
-            )
+            basis, start = self.axes, np.diag(tempering_scale(self.axes, self.moment, config.tempering))
             if config.change == "rotation":
                 # Axes that no document has are arbitrary among themselves, and tempering scales them most.
                 basis = basis @ start * (energy(self.axes, self.moment) > ROUNDING)

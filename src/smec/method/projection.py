@@ -30,6 +30,7 @@ class SizeProjection:
     bias: Tensor | None = None
 
     def __call__(self, rows: Tensor) -> list[Tensor]:
+        """Small vectors of rows (n, w): a tensor (n, size) per size."""
         wide = (rows @ self.matrix).float()
         if self.bias is not None:
             wide = wide + self.bias

@@ -1,7 +1,8 @@
 """Whether queries of a block get a matrix of their own, by what held-out queries scored with and without it.
 
-The sizes of a block are prefixes of one matrix, so a block gets the matrix at all its sizes or at none: parting
-it would change the tensors that make documents, and larger stored vectors would not shrink any more.
+The sizes of a block are prefixes of one matrix, so a block gets the matrix at all its sizes or at none: two
+blocks in its place would change the tensors that make documents, and with them their fingerprint, and stored
+vectors of one would not shrink to sizes of the other.
 """
 
 from __future__ import annotations

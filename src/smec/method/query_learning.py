@@ -54,7 +54,10 @@ class StoredBlock:
         """Scores of `maps` on what a fold holds out, of shape (sizes, held-out queries)."""
         held_out = fold.held_out
         return np.stack(
-            [held_out.scores_of(self.documents[dim], _asked(held_out.queries, of)) for dim, of in maps.items()]
+            [
+                held_out.scores_of(self.documents[dim], _asked(held_out.queries, of))
+                for dim, of in maps.items()
+            ]
         )
 
 
@@ -62,7 +65,9 @@ def _asked(queries: Float32Array, of: Linear) -> Float32Array:
     return normalise(queries @ of.matrix + (np.float32(0) if of.bias is None else of.bias))
 
 
-def stored_block(compressor: Compressor, block: Block, documents: Float32Array, codec: str | None) -> StoredBlock:
+def stored_block(
+    compressor: Compressor, block: Block, documents: Float32Array, codec: str | None
+) -> StoredBlock:
     """A block with what it makes of a pool's documents, once for all folds.
 
     Parameters

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from typer.testing import CliRunner
 
 from small_compressor import DIMS, WIDTH, centred, compressor, corpus, own_queries
 from smec import Compressor, verify
 from smec.artefact import CONFIG_FILE, TENSORS_FILE, tensors_hash
 from smec.calibration import calibrate
+from smec.canaries import with_canary_texts
+from smec.cli.main import app
+from smec.data import Dataset, Embeddings
 from smec.errors import ArtefactError, ConfigError
 from smec.own_queries import with_queries
 from smec.vectors import FloatArray
@@ -162,3 +166,52 @@ def test_calibrating_keeps_the_query_matrices() -> None:
     calibrated = calibrate(own_queries(), corpus(), ["int8"])
     assert calibrated.query_fingerprint == own_queries().query_fingerprint
     assert calibrated.fingerprint == compressor().fingerprint
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_inspect_names_both_fingerprints(tmp_path: Path) -> None:
+    own_queries().save(tmp_path / "own")
+    compressor().save(tmp_path / "shared")
+    lines = dict.fromkeys(run("inspect", tmp_path / "own").splitlines())
+    assert (
+        "sizes        8, 4: smec, each a prefix of the larger ones; queries have a matrix of their own"
+        in lines
+    )
+    assert "sizes        1: pca" in lines
+    assert f"fingerprint  {compressor().fingerprint}" in lines
+    assert f"of queries   {own_queries().query_fingerprint}" in lines
+    assert "queries" not in run("inspect", tmp_path / "shared").split("fingerprint", 1)[1].split("sha256")[0]
+    for name, made in (("own", own_queries()), ("shared", compressor())):
+        known = json.loads(run("inspect", tmp_path / name, "--json"))
+        assert (known["fingerprint"], known["query_fingerprint"]) == (
+            made.fingerprint,
+            made.query_fingerprint,
+        )
+
+
+def test_verify_lists_both_checks(tmp_path: Path) -> None:
+    own_queries().save(tmp_path / "own")
+    printed = run("verify", tmp_path / "own")
+    assert "query canaries" in printed and "3 stored inputs encoded at 3 sizes" in printed
+
+
+def test_the_card_says_how_queries_are_encoded(tmp_path: Path) -> None:
+    said = "Queries have a matrix of their own at 8, 4, 2 dims: `encode_queries` makes their vectors"
+    for name, made in (("own", own_queries()), ("shared", compressor())):
+        made.save(tmp_path / name)
+        assert (said in (tmp_path / name / "README.md").read_text("utf-8")) == (name == "own")
+
+
+def test_canary_texts_keep_the_query_matrices() -> None:
+    texts = [f"text {row}" for row in range(60)]
+    dataset = Dataset(Embeddings([f"d{row}" for row in range(60)], corpus(), texts=texts, name="corpus"))
+    renewed = with_canary_texts(own_queries(), dataset)
+    assert [check.passed for check in verify(renewed)] == [True, True]
+    np.testing.assert_array_equal(
+        renewed.encode_queries(corpus(), 4), own_queries().encode_queries(corpus(), 4)
+    )

@@ -42,6 +42,7 @@ def model_card(manifest: Manifest) -> str:
         f'small = Compressor.load("THIS_FOLDER").encode(vectors, dim={manifest.dims[-1]})',
         "```",
         "",
+        *_card_queries(manifest),
         *_card_table(manifest),
         *(line for adaptation in manifest.adaptations[-1:] for line in _card_adaptation(adaptation)),
         f"Made by smec {manifest.smec_version}; tensors sha256 `{manifest.tensors_sha256}`.",
@@ -57,6 +58,18 @@ def _card_metadata(manifest: Manifest) -> list[str]:
     base = [f"base_model: {source}"] if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) else []
     tags = [f"- {tag}" for tag in ("smec", "embeddings", "dimensionality-reduction", "retrieval")]
     return ["---", "library_name: smec", "tags:", *tags, *base, "---", ""]
+
+
+def _card_queries(manifest: Manifest) -> list[str]:
+    own = [dim for block in manifest.blocks if block.query is not None for dim in block.dims]
+    if not own:
+        return []
+    sizes = ", ".join(map(str, sorted(own, reverse=True)))
+    return [
+        f"Queries have a matrix of their own at {sizes} dims: `encode_queries` makes their vectors, and "
+        "`encode` those of documents.",
+        "",
+    ]
 
 
 def _card_table(manifest: Manifest) -> list[str]:

@@ -128,6 +128,8 @@ def test_inspect_tells_what_the_compressor_is(model: Path) -> None:
 def test_inspect_as_json_is_the_manifest(model: Path) -> None:
     record = json.loads(run("inspect", model, "--json").stdout)
     assert (record.pop("model"), record.pop("fallbacks")) == (str(model), {"1": "pca"})
+    hashes = record.pop("fingerprint"), record.pop("query_fingerprint")
+    assert hashes == (compressor().fingerprint, compressor().fingerprint)
     assert record == json.loads((model / "config.json").read_text("utf-8"))
 
 

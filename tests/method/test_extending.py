@@ -16,8 +16,10 @@ from smec.card import model_card
 from smec.cli.main import app
 from smec.contents import ASSEMBLED, CANARY_INPUTS, MEAN
 from smec.data import Dataset
+from smec.errors import ConfigError
 from smec.method.baselines import baselines
 from smec.method.gate import Linear
+from smec.own_queries import with_queries
 from smec.vectors import Float32Array
 from synthetic_data import SIZES, WIDTH, around_a_mean, learnable, quick
 from training_data import write_dataset
@@ -144,3 +146,25 @@ def test_an_artefact_of_before_candidates_loads_is_inspected_and_extended(tmp_pa
     arguments = ["extend", str(model), str(folder), "--dim", "2", "-o", str(tmp_path / "extended")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert Compressor.load(tmp_path / "extended").dims == (*SIZES, 2)
+
+
+def test_a_size_is_not_added_below_one_whose_queries_have_a_matrix_of_their_own(tmp_path: Path) -> None:
+    dataset, config = around_a_mean(), quick(optimiser=STILL, candidates=())
+    shared = shipping("pca-centred", dataset)
+    matrices = {dim: shared.block(dim).matrix[:, ::-1].copy() for dim in SIZES}
+    with pytest.raises(
+        ConfigError, match="queries have a matrix of their own at 4, and a new size is made of"
+    ):
+        extend(with_queries(shared, matrices), dataset, 2, config=config)
+    with_queries(shared, matrices).save(tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "corpus.npy", dataset.corpus.vectors)
+    arguments = ["extend", str(tmp_path / "model"), str(tmp_path / "data"), "--dim", "2"]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 2 and not (tmp_path / "out").exists()
+    larger = with_queries(shared, {SIZES[0]: matrices[SIZES[0]]})
+    extended = extend(larger, dataset, 2, config=config)
+    assert_extended(larger, extended, dataset.corpus.vectors)
+    asked = extended.encode_queries(dataset.corpus.vectors, SIZES[0])
+    np.testing.assert_array_equal(asked, larger.encode_queries(dataset.corpus.vectors, SIZES[0]))
+    assert extended.own_queries == (SIZES[0],)

@@ -93,6 +93,9 @@ def compress(
     A folder is written shard by shard: what kills the run costs the shards at work, and --resume makes
     what is missing. A shard whose rows cannot be read is left out and reported with exit code 4; the
     others go on, and --resume tries it again.
+
+    Rows are compressed as documents. Where queries have a matrix of their own, encode those from Python by
+    `encode_queries`, or with `smec serve`.
     """
     from smec.bulk.compress import FORMATS
     from smec.cli.feedback import read_feedback

@@ -24,7 +24,8 @@ def inspect(model: Model, as_json: AsJson = False) -> None:
     manifest = compressor.manifest
     if as_json:
         known = {"model": str(model), **manifest.model_dump(mode="json")}
-        typer.echo(json.dumps({**known, "fallbacks": dict(compressor.fallbacks)}))
+        hashes = {name: getattr(compressor, name) for name in ("fingerprint", "query_fingerprint")}
+        typer.echo(json.dumps({**known, **hashes, "fallbacks": dict(compressor.fallbacks)}))
         return
     for name, value in _facts(compressor):
         typer.echo(f"{name:<12} {value}")
@@ -38,6 +39,7 @@ def _facts(compressor: Compressor) -> list[tuple[str, str]]:
     manifest = compressor.manifest
     labels = "with labels" if manifest.supervised else "without labels"
     sizes = (FLOAT_BYTES * dim for dim in manifest.dims)
+    of_queries = [("of queries", compressor.query_fingerprint)] if compressor.own_queries else []
     return [
         ("dims", f"{manifest.input_dim} -> {_listed(manifest.dims)}"),
         ("bytes", f"{FLOAT_BYTES * manifest.input_dim} -> {_listed(sizes)} (float32)"),
@@ -54,6 +56,7 @@ def _facts(compressor: Compressor) -> list[tuple[str, str]]:
         ("smec", manifest.smec_version),
         ("libraries", _listed(f"{name} {version}" for name, version in manifest.libraries.items())),
         ("fingerprint", compressor.fingerprint),
+        *of_queries,
         ("sha256", manifest.tensors_sha256),
     ]
 
@@ -62,7 +65,8 @@ def _nesting(block: BlockRecord) -> str:
     sizes = _listed(block.dims)
     text = f"{sizes}: {block.method}"
     text += ", each a prefix of the larger ones" if len(block.dims) > 1 else ""
-    return text + (f", made from stored vectors of {block.head_dim}" if block.head_dim is not None else "")
+    text += f", made from stored vectors of {block.head_dim}" if block.head_dim is not None else ""
+    return text + ("; queries have a matrix of their own" if block.query is not None else "")
 
 
 def _listed(values: Iterable[object]) -> str:

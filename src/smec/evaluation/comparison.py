@@ -111,11 +111,14 @@ class _Search:
     queries: FloatArray
     depth: int
     tie_order: IntArray
+    among_documents: bool = False
+    """The queries are documents, so they are encoded as such."""
 
     def run(self, encode: Encode, encode_queries: Encode) -> tuple[IntArray, Float32Array]:
+        asked = encode(self.queries) if self.among_documents else encode_queries(self.queries)
         # Blocks of the corpus are encoded as the search asks for them: none outlives its scores.
         blocks = (encode(self.corpus[block]) for block in row_blocks(len(self.corpus)))
-        scores, rows = search_blocks(blocks, encode_queries(self.queries), self.depth, self.tie_order)
+        scores, rows = search_blocks(blocks, asked, self.depth, self.tie_order)
         return rows, scores
 
 
@@ -151,7 +154,8 @@ def _agreement(dataset: Dataset, seed: int) -> _Task:
     vectors = dataset.corpus.vectors
     sampled = np.random.default_rng(seed).choice(len(vectors), min(len(vectors), SAMPLED_ROWS), replace=False)
     # One more than the neighbours wanted: the nearest vector to a corpus row is itself.
-    search = _Search(vectors, vectors[sampled], NEIGHBOURS + 1, np.arange(len(vectors)))
+    order = np.arange(len(vectors))
+    search = _Search(vectors, vectors[sampled], NEIGHBOURS + 1, order, among_documents=True)
     full = without_own(search.run(normalise, normalise)[0], sampled, NEIGHBOURS)
 
     def score(rows: IntArray, scores: Float32Array) -> PerQuery:

@@ -45,12 +45,15 @@ class CompressedEmbedding(BaseEmbedding):
     -----
     All methods raise DataError where the embeddings are of another width than the compressor is for,
     or have NaN, Inf or only zeros.
+
+    LlamaIndex's ``embeddings_cache`` knows a vector by its text alone, not by the model or whether it was a
+    query: empty it when queries get another matrix. Its ``IngestionCache`` of documents stays valid.
     """
 
     smec_dim: int
     """Numbers of a vector. This field and the next are what LlamaIndex's caches know a model by."""
     smec_compressor: str
-    """Fingerprint of the compressor."""
+    """Fingerprint of what makes documents, which another matrix for queries does not change."""
     _embedding: BaseEmbedding = PrivateAttr()
     _compressor: Compressor = PrivateAttr()
 

@@ -35,7 +35,8 @@ class CompressedEncoder(AbsEncoder):
     """Any MTEB encoder followed by a compressor.
 
     Its ``ModelMeta`` is that of the encoder with the small ``embed_dim`` and, as ``experiment_kwargs``, the
-    size and the compressor's fingerprint: MTEB keeps the results apart from those of the full vectors.
+    size and the compressor's fingerprint, that of queries too: MTEB keeps the results apart from those of the
+    full vectors.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class CompressedEncoder(AbsEncoder):
         self.compressor = loaded(compressor)
         self.dim = served(dim, self.compressor.dims, self.compressor.name)
         meta = model.mteb_model_meta
-        of_smec = {"smec_dim": self.dim, "smec_compressor": self.compressor.fingerprint[:12]}
+        of_smec = {"smec_dim": self.dim, "smec_compressor": self.compressor.query_fingerprint[:12]}
         self.mteb_model_meta = meta.model_copy(
             update={
                 "loader": None,  # the encoder's own would load it without the compressor

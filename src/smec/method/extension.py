@@ -72,7 +72,7 @@ def extend(
     Raises
     ------
     ConfigError
-        ``dim`` is not smaller than the smallest served size.
+        ``dim`` is not smaller than the smallest served size, or queries have a matrix of their own there.
     DataError
         The dataset is of another width, or cannot be trained on.
     """
@@ -84,6 +84,11 @@ def extend(
     if not 1 <= dim < smallest:
         raise ConfigError(
             f"dim {dim}: a new size must lie between 1 and {smallest - 1}, below the smallest one"
+        )
+    if smallest in compressor.own_queries:
+        raise ConfigError(
+            f"dim {dim}: queries have a matrix of their own at {smallest}, and a new size is made of that of "
+            "documents; extend the compressor without it and adapt that, or train with the size among dims"
         )
     if dataset.dim != compressor.input_dim:
         raise DataError(

@@ -171,6 +171,7 @@ def _model(
         "configuration": trained_config(model.manifest).model_dump(exclude={"candidates", "own"}),
         "fallbacks": model.fallbacks,
         "fingerprint": model.fingerprint,
+        "query_fingerprint": model.query_fingerprint,
         "examples": None if evaluation.split is None else examples(model, about.result, dataset, evaluation),
         "curves": figures.training_curves(about.model, number, model),
         "stage_sizes": figures.sizes,

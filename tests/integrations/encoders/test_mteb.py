@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import datasets
 import mteb
+import numpy as np
 import pytest
 from mteb.models import CachedEmbeddingWrapper, SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from mteb.results.task_result import TaskError
+from mteb.types import PromptType
 from sentence_transformers import SentenceTransformer
+from torch.utils.data import DataLoader
 
 from integrations.encoders.retrieval_task import DemoRetrieval
 from smec.compressor import Compressor
@@ -74,3 +79,23 @@ def embedded(task: DemoRetrieval, wrapped: SentenceTransformerEncoderWrapper) ->
         for table in (data["corpus"], data["queries"])
     )
     return Dataset(corpus, queries, {"test": data["relevant_docs"]})
+
+
+def test_queries_are_told_by_their_prompt_type(
+    wrapped: SentenceTransformerEncoderWrapper, compressor: Compressor, own_queries: Compressor
+) -> None:
+    encoder = CompressedEncoder(wrapped, own_queries, 24)
+    rows: Any = datasets.Dataset.from_dict({"text": ["gout", "asthma"]})
+    task: Any = {"task_metadata": mteb.get_task("STS12").metadata, "hf_split": "test", "hf_subset": "default"}
+
+    def encoded(model: Any, prompt_type: PromptType | None) -> Any:
+        return np.asarray(model.encode(DataLoader(rows, batch_size=2), prompt_type=prompt_type, **task))
+
+    full = encoded(wrapped, None)
+    for prompt_type in (None, PromptType.document):
+        np.testing.assert_allclose(encoded(encoder, prompt_type), compressor.encode(full, 24), atol=1e-5)
+    asked = encoded(encoder, PromptType.query)
+    np.testing.assert_allclose(asked, own_queries.encode_queries(full, 24), atol=1e-5)
+    assert np.abs(asked - compressor.encode(full, 24)).max() > 0.1
+    kwargs = encoder.mteb_model_meta.experiment_kwargs
+    assert kwargs == {"smec_dim": 24, "smec_compressor": own_queries.query_fingerprint[:12]}

@@ -133,3 +133,30 @@ def test_llama_index_vectors_are_the_compressors(llama_index: BaseEmbedding, com
     assert (known["smec_dim"], known["smec_compressor"]) == (24, compressor.fingerprint)
     with pytest.raises(DataError, match="vectors have 24 dims, but 384 are expected"):
         CompressedEmbedding(small, compressor).get_query_embedding("gout")
+
+
+def test_langchain_embeds_queries_and_documents_by_their_own_matrices(
+    langchain: Embeddings, own_queries: Compressor, compressor: Compressor
+) -> None:
+    small = CompressedEmbeddings(langchain, own_queries, 24)
+    full = np.asarray(langchain.embed_documents(["gout"]))
+    stored, asked = compressor.encode(full, 24), own_queries.encode_queries(full, 24)[0]
+    assert np.abs(stored[0] - asked).max() > 0.1
+    np.testing.assert_allclose(small.embed_documents(["gout"]), stored, atol=1e-6)
+    np.testing.assert_allclose(small.embed_query("gout"), asked, atol=1e-6)
+    np.testing.assert_allclose(asyncio.run(small.aembed_documents(["gout"])), stored, atol=1e-6)
+    np.testing.assert_allclose(asyncio.run(small.aembed_query("gout")), asked, atol=1e-6)
+
+
+def test_llama_index_embeds_queries_and_documents_by_their_own_matrices(
+    llama_index: BaseEmbedding, own_queries: Compressor, compressor: Compressor
+) -> None:
+    small = CompressedEmbedding(llama_index, own_queries, dim=24)
+    full = np.asarray(llama_index.get_text_embedding("gout"))
+    stored, asked = compressor.encode(full, 24), own_queries.encode_queries(full, 24)
+    np.testing.assert_allclose(small.get_text_embedding("gout"), stored, atol=1e-6)
+    np.testing.assert_allclose(small.get_text_embedding_batch(["gout"]), [stored], atol=1e-6)
+    np.testing.assert_allclose(small.get_query_embedding("gout"), asked, atol=1e-6)
+    np.testing.assert_allclose(asyncio.run(small.aget_query_embedding("gout")), asked, atol=1e-6)
+    before = CompressedEmbedding(llama_index, compressor, dim=24)
+    assert small.to_dict() == before.to_dict()  # documents that are stored or cached stay valid

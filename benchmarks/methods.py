@@ -153,6 +153,7 @@ SUPERVISED = (
     Method("chain"),
     Method("adawidth"),
     Method("dive"),
+    Method("query-adapter"),
     Method("leanvec-es", learned=False),
     Method("leanvec-fw", learned=False),
     Method("pca-feedback", learned=False),

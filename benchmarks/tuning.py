@@ -44,6 +44,7 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
     "chain": (*RATES, *OTHERS),
     "adawidth": (*RATES, {"learning_rate": 1e-2}, *OTHERS),
     "dive": (*RATES, *OTHERS),
+    "query-adapter": (*RATES, *OTHERS),
 }
 """Baseline -> settings that were tried; "mrl-weighted" has those of "mrl"."""
 

@@ -78,6 +78,34 @@ def asked_where_documents_vary_little(queries: int = 200, judged: int = 0, docum
     return Dataset(small[0], small[1], known, "asked elsewhere")
 
 
+def asked_from_elsewhere(queries: int = 300, tests: int = 100, *, judged: int | None = None) -> Dataset:
+    """Queries are their documents turned by one rotation: a matrix of their own turns them back.
+
+    Each asks for a document of its own; the first ``judged``, or all but the last ``tests``, are judged for
+    training, and these for testing.
+    """
+    rng = np.random.default_rng(8)
+    scale = np.geomspace(1, 0.4, WIDTH)
+    corpus = scale * rng.standard_normal((queries + tests, WIDTH))
+    drawn = rng.standard_normal((WIDTH, WIDTH))
+    skew = 0.08 * (drawn - drawn.T)
+    turn = np.linalg.solve(np.eye(WIDTH) - skew, np.eye(WIDTH) + skew)  # Cayley's: a rotation
+    texts = corpus @ turn + 0.1 * rng.standard_normal(corpus.shape)
+    taught = queries if judged is None else judged
+    qrels = {
+        "train": {str(query): {str(query): 1} for query in range(taught)},
+        "test": {str(query): {str(query): 1} for query in range(queries, queries + tests)},
+    }
+    return Dataset(corpus.astype(np.float32), texts.astype(np.float32), qrels, "from elsewhere")
+
+
+def at_random(queries: int = 240) -> Dataset:
+    """Judgements are drawn at random: there is nothing to learn of them."""
+    rng = np.random.default_rng(9)
+    corpus, texts = (rng.standard_normal((queries, WIDTH)) for _ in range(2))
+    return _judged(corpus, texts, rng.permutation(queries))
+
+
 def around_a_mean(queries: int = 240) -> Dataset:
     """Documents and queries around one far point, as of one topic: the mean is the strongest direction."""
     rng = np.random.default_rng(3)

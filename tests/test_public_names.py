@@ -34,7 +34,7 @@ def test_the_programs_help_needs_nothing_heavy() -> None:
     assert printed(f"import sys, smec.cli.main; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
-@pytest.mark.parametrize("name", ["train", "extend"])
+@pytest.mark.parametrize("name", ["train", "extend", "adapt"])
 def test_training_without_torch_says_what_to_install(name: str) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smec.errors import SmecError
     from smec.evaluation.comparison import evaluate
     from smec.feedback import Feedback
+    from smec.method.adaptation import adapt
     from smec.method.extension import extend
     from smec.method.trainer import train
     from smec.verification import verify
@@ -30,6 +31,7 @@ _HOMES = {
     "Feedback": "smec.feedback",
     "SmecError": "smec.errors",
     "TrainConfig": "smec.config",
+    "adapt": "smec.method.adaptation",
     "compress": "smec.bulk.compress",
     "evaluate": "smec.evaluation.comparison",
     "extend": "smec.method.extension",
@@ -44,6 +46,7 @@ __all__ = [
     "Feedback",
     "SmecError",
     "TrainConfig",
+    "adapt",
     "compress",
     "evaluate",
     "extend",

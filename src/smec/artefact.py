@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from smec.adaptation import Adaptation
 from smec.atomic import replacing
 from smec.errors import ArtefactError
 
@@ -236,8 +237,16 @@ class Manifest(_Record):
     choice: Choice | None = None
     feedback: FeedbackRecord | None = None
     """None in an older artefact, and where training had no judgements to choose from."""
+    adaptations: tuple[Adaptation, ...] = ()
+    """What queries learned since, oldest first (`smec adapt`)."""
     libraries: dict[str, str]
     tensors_sha256: str
+
+    @model_serializer(mode="wrap")
+    def _without_adaptations(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out an empty ``adaptations``: such a ``config.json`` stays as releases before it wrote it."""
+        fields: dict[str, Any] = serialise(self)
+        return {name: value for name, value in fields.items() if name != "adaptations" or value}
 
 
 def tensors_hash(tensors: Tensors) -> str:

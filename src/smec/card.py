@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from smec.adaptation import Adaptation
 from smec.artefact import FeedbackRecord, GroupMetrics, Manifest, SizeMetrics, Validation
 from smec.codecs import code_bytes
 
@@ -43,6 +44,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         *_card_queries(manifest),
         *_card_table(manifest),
+        *(line for adaptation in manifest.adaptations[-1:] for line in _card_adaptation(adaptation)),
         f"Made by smec {manifest.smec_version}; tensors sha256 `{manifest.tensors_sha256}`.",
         "Configuration, seeds, data fingerprints and library versions: `config.json`.",
         "",
@@ -98,6 +100,40 @@ def _one_table(validation: Validation, manifest: Manifest) -> list[str]:
         ]
         lines.append("")
     return [*lines, *(line for sentence in remarks(validation) for line in (sentence, ""))]
+
+
+def _card_adaptation(adaptation: Adaptation) -> list[str]:
+    """What queries learned since, and what that scored."""
+    lines = [
+        f"Adapted to {adaptation.learned_from}, for the documents of the compressor with fingerprint "
+        f"`{adaptation.fingerprint[:12]}`, whose vectors stay valid. Queries have a matrix of their own "
+        "where that ships; *before* is the compressor that was adapted.",
+        "",
+    ]
+    for title, sizes in adaptation.groups():
+        lines += [
+            f"{title}:",
+            "",
+            "| dims | full size | before | own [95 % CI of the change] | ships |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {size.dim} | {of.full:.4f} | {of.before:.4f} "
+            f"| {of.own:.4f} [{of.ci[0]:+.4f}, {of.ci[1]:+.4f}] | {size.ships} |"
+            for size, of in sizes
+        ]
+        lines.append("")
+    return lines
+
+
+def kept_reason(adaptation: Adaptation) -> str:
+    """Say why queries of some sizes keep the matrix that they had."""
+    if adaptation.metric == "overlap@10":
+        return "an own matrix did not clearly keep more neighbours"
+    new = adaptation.sizes[0].new
+    if adaptation.corpus == "growing" and (new is None or new.queries < FEWEST_TOLD):
+        return "too few held-out queries ask for new documents"
+    return "an own matrix was below it on new documents, or not clearly better over all"
 
 
 def groups(

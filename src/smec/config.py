@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from smec.errors import ConfigError
-from smec.presets import CANDIDATES, PRESETS, UNSUPERVISED
+from smec.presets import CANDIDATES, PRESETS, UNLABELLED, UNSUPERVISED
 
 if TYPE_CHECKING:
     from smec.artefact import Manifest
@@ -173,6 +173,10 @@ class TrainConfig(_Settings):
     300 queries to fit and one training."""
     selection: Literal["prefix", "ads"] = "prefix"
     """Keep the leading dimensions, or learn which ones to keep (ADS)."""
+    queries: Literal["shared", "own"] = "shared"
+    """One matrix for documents and queries, or one for each: both start the same, and both are learned. A
+    second matrix mostly learns judged documents by heart. Needs schedule "joint" without a memory loss, and
+    queries to learn from; candidate "trained" is left out."""
     codec: str | None = None
     """Documents are compared, checked and judged as this codec stores them; None: as floats."""
     budget: int | None = Field(None, ge=1)
@@ -221,6 +225,26 @@ class TrainConfig(_Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fit_for_own_queries(self) -> TrainConfig:
+        if self.queries == "shared":
+            return self
+        if self.selection == "ads" or self.layers == "fresh":
+            raise ValueError(
+                "queries 'own' are learned in one nested matrix beside that of the documents: no 'ads', no "
+                "'fresh' layers"
+            )
+        if self.schedule != "joint" or self.candidates == ("trained",):
+            raise ValueError(
+                "queries 'own' are learned at all sizes at once: set schedule 'joint', and no candidate "
+                "'trained' alone"
+            )
+        if self.memory.loss != "none":
+            raise ValueError(
+                "queries 'own': the memory loss compares all vectors by one matrix; set memory.loss 'none'"
+            )
+        return self
+
 
 def build_config(
     preset: str | None = None,
@@ -263,7 +287,7 @@ def build_config(
 def _named(config: TrainConfig) -> set[str]:
     """Candidates whose settings are used: those that are named, and what these start from."""
     starts = {config.start, *(CANDIDATES[name].get("start") for name in config.candidates)}
-    return {*config.candidates, *(starts & set(CANDIDATES))}
+    return {*config.candidates, *([UNLABELLED] if "unlabelled" in starts else [])}
 
 
 def _common(given: Mapping[str, Any], replaced: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+ADAPTED: dict[str, Any] = {
+    **GENERAL,
+    "queries": "own",
+    "candidates": (),
+    "coordinates": "principal",
+    "distillation": {"anchors": 0},
+}
+"""Settings with which queries learn a matrix of their own for documents that stay as they are; a random
+document teaches nothing there, as it has the same vector on both sides."""
+
 UNSUPERVISED: dict[str, dict[str, Any]] = {
     "default": {**WITHOUT_LABELS, "candidates": ()},
     "paper": {"distillation": {"weight": 0.0}},

@@ -15,6 +15,7 @@ from smec import Compressor, Dataset, train
 from smec.config import TrainConfig
 from smec.method import folds
 from smec.method.folds import draw_folds
+from smec.method.gate import Linear
 from smec.training.loop import Progress
 from training_data import TWO_STAGES, short, small_dataset
 
@@ -47,18 +48,18 @@ def test_the_gate_sees_all_of_them() -> None:
 
 
 def test_what_is_shipped_is_the_mean_of_the_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[int, np.ndarray[Any, Any]]] = []
+    seen: list[dict[int, Linear]] = []
     average = folds.average
 
     def watched(parts: Any) -> Any:
-        seen.extend(part.matrices for part in parts)
+        seen.extend(part.maps for part in parts)
         return average(parts)
 
     monkeypatch.setattr("smec.method.trainer.average", watched)
     compressor = train(small_dataset(), config=config())
     assert len(seen) == FOLDS
     for dim in compressor.dims:
-        one_by_one = [matrices[dim] for matrices in seen]
+        one_by_one = [maps[dim].matrix for maps in seen]
         np.testing.assert_allclose(
             compressor.block(dim).matrix[:, :dim], np.mean(one_by_one, axis=0), atol=1e-6
         )

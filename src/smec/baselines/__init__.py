@@ -35,6 +35,7 @@ BASELINES: dict[str, str] = {
     "mrl-weighted": "smec.baselines.mrl:fit_weighted_mrl",
     "chain": "smec.baselines.chain:fit_chain",
     "adawidth": "smec.baselines.adawidth:fit_adawidth",
+    "query-adapter": "smec.baselines.query_adapter:fit_query_adapter",
     "dive": "smec.baselines.dive:fit_dive",
     "dive-unsupervised": "smec.baselines.dive:fit_unsupervised_dive",
 }

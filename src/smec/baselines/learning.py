@@ -152,6 +152,7 @@ class Lesson:
         *,
         dims: tuple[int, ...] | None = None,
         stage: int = 0,
+        forward_queries: Forward | None = None,
     ) -> dict[str, Tensor]:
         """Minimise ``loss``; return the parameters of the best check on the held-out queries.
 
@@ -167,6 +168,8 @@ class Lesson:
             Sizes that the checks score, all by default; their mean counts.
         stage : int
             Seeds the batches.
+        forward_queries : Forward, optional
+            That of queries, where they differ from documents.
         """
         optimiser = self.settings.optimiser()
         batches = Batches(self.pool, optimiser, self.seed, stage)
@@ -174,9 +177,10 @@ class Lesson:
 
         def score(candidate: Parameters) -> float:
             held_out = self._held_out
+            asking = forward_queries or forward
             documents, queries = (
-                forward(candidate, torch.from_numpy(rows)).numpy()
-                for rows in (held_out.documents, held_out.queries)
+                of(candidate, torch.from_numpy(rows)).numpy()
+                for of, rows in ((forward, held_out.documents), (asking, held_out.queries))
             )
             of_size = [
                 held_out.mean(held_out.scores_of(normalise(documents[:, :dim]), normalise(queries[:, :dim])))

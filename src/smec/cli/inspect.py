@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from smec.cli.options import AsJson, Model
-from smec.cli.tables import FLOAT_BYTES, print_outcome
+from smec.cli.tables import FLOAT_BYTES, print_adaptation, print_outcome
 
 if TYPE_CHECKING:
     from smec.artefact import BlockRecord
@@ -31,6 +31,8 @@ def inspect(model: Model, as_json: AsJson = False) -> None:
         typer.echo(f"{name:<12} {value}")
     typer.echo("")
     print_outcome(compressor)
+    if manifest.adaptations:
+        print_adaptation(manifest.adaptations[-1])
 
 
 def _facts(compressor: Compressor) -> list[tuple[str, str]]:
@@ -46,6 +48,10 @@ def _facts(compressor: Compressor) -> list[tuple[str, str]]:
         ("preset", f"{manifest.preset}, {labels}, seed {manifest.training.get('seed', 'unknown')}"),
         ("model", manifest.source_model or "not named"),
         *((f"data.{name}"[:12], value) for name, value in manifest.data.items()),
+        *(
+            ("adapted", f"{one.learned_from}, from {one.query_fingerprint[:12]}")
+            for one in manifest.adaptations
+        ),
         ("canaries", _listed(manifest.canary_ids) or "none named"),
         ("smec", manifest.smec_version),
         ("libraries", _listed(f"{name} {version}" for name, version in manifest.libraries.items())),

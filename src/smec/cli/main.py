@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from smec import __version__
+from smec.cli.adapt import adapt
 from smec.cli.calibrate import calibrate
 from smec.cli.canaries import canaries
 from smec.cli.compress import compress
@@ -93,7 +94,7 @@ def _smec(
     """Make the embeddings you already have 8-32x smaller, and retrieve as well or better.
 
     Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 2 unusable input or
-    output or a failed check, 3 a size fell back to a baseline under --strict, 4 some shards are missing,
+    output or a failed check, 3 a size fell back under --strict, 4 some shards are missing,
     130 interrupted.
     """
 
@@ -104,6 +105,7 @@ for _command in (
     judge,
     train,
     extend,
+    adapt,
     calibrate,
     compress,
     export,

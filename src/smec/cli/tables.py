@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from smec.adaptation import Adaptation
     from smec.artefact import Choice, CodedScore, Validation
     from smec.compressor import Compressor
 
@@ -81,6 +82,29 @@ def print_outcome(compressor: Compressor) -> None:
         print_sentence(feedback_sentence(compressor.manifest.feedback))
     if compressor.manifest.choice is not None:
         print_choice(compressor.manifest.choice)
+
+
+def print_adaptation(adaptation: Adaptation) -> None:
+    """Print what queries scored before and with a matrix of their own, and a warning if sizes stay."""
+    from smec.card import kept_reason
+
+    for title, sizes in adaptation.groups():
+        print_sentence(title)
+        rows = [
+            [
+                str(size.dim),
+                f"{of.full:.3f}",
+                f"{of.before:.3f}",
+                f"{of.own:.3f}",
+                f"{of.ci[0]:+.3f} to {of.ci[1]:+.3f}",
+                size.ships,
+            ]
+            for size, of in sizes
+        ]
+        print_table(["dim", "full", "before", "own", "change (95 % CI)", "ships"], [rows])
+    if adaptation.kept:
+        sizes_kept = ", ".join(map(str, adaptation.kept))
+        typer.echo(f"warning: queries of {sizes_kept} stay as they were: {kept_reason(adaptation)}", err=True)
 
 
 def _reason(validation: Validation | None, dim: int) -> str:

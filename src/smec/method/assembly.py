@@ -49,6 +49,7 @@ def make_blocks(
                 head=np.ascontiguousarray(heads[place]) if follows else None,
                 head_dim=dims[place - 1] if follows else None,
                 bias=linear.bias,
+                query=None if linear.query is None else np.ascontiguousarray(linear.query),
             )
         )
     return blocks

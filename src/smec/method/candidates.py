@@ -10,7 +10,7 @@ import numpy as np
 
 from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
-from smec.method.gate import LEVEL, significant
+from smec.method.gate import LEVEL, Linear, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -21,6 +21,8 @@ TOLERANCE = 0.003
 States = Callable[[int, int], Checkpoint]
 """(number of the candidate, number of the fold) -> where the state of its training is kept."""
 
+Score = Callable[[Fold, Mapping[int, Linear]], Scores]
+"""(fold, map of each size) -> scores on what the fold holds out, of shape (sizes, held-out queries)."""
 
 Key = TypeVar("Key")
 
@@ -61,14 +63,16 @@ def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, Train
 
     "unlabelled" comes first where another one starts from it. Candidate "trained" is for many labels, which
     need no folds, or for a fixed corpus; elsewhere it is left out, unless it is the only one that is named.
+    Own queries leave it out too: its teacher has one matrix.
     """
     several = [name for name in config.candidates if name not in (UNLABELLED, "trained")]
-    left_out = several and folds > 1 and config.corpus != "fixed"
-    names = [name for name in config.candidates if not (left_out and name == "trained")]
+    fits = config.queries == "shared" and (folds == 1 or config.corpus == "fixed")
+    names = [name for name in config.candidates if fits or not several or name != "trained"]
     configs: dict[str | None, TrainConfig] = {name: candidate_config(config, name) for name in names}
     configs = configs or {None: config}
     if UNLABELLED in configs or any(of.start == "unlabelled" for of in configs.values()):
-        first = candidate_config(config, UNLABELLED)
+        # Labels alone say how queries differ from documents.
+        first = candidate_config(config, UNLABELLED).model_copy(update={"queries": "shared"})
         return {UNLABELLED: first, **{name: of for name, of in configs.items() if name != UNLABELLED}}
     return configs
 
@@ -99,7 +103,7 @@ def train_candidates(
             of = number * len(folds) + place, len(configs) * len(folds)
             state = states(number, fold.number)
             results.append(train_fold(start, alike, fold, state, of, resume, progress, begun))
-        trained = _best_check(name, settings, folds, results)
+        trained = best_check(name, settings, folds, results, scored_as(settings.codec))
         if name == UNLABELLED:
             unlabelled = trained
         else:
@@ -134,8 +138,12 @@ def _better(one: Trained, other: Trained, corpus: CorpusKind) -> Trained:
     return (one, other)[chosen]
 
 
-def _best_check(
-    name: str | None, config: TrainConfig, folds: Sequence[Fold], results: Sequence[FoldResult]
+def best_check(
+    name: str | None,
+    config: TrainConfig,
+    folds: Sequence[Fold],
+    results: Sequence[FoldResult],
+    score: Score,
 ) -> Trained:
     """Choose the check: one for all folds, as each fold's own best would partly be luck."""
     steps = [step for step in results[0].checks if all(step in result.checks for result in results)]
@@ -143,8 +151,9 @@ def _best_check(
     if len(steps) > 1:
         for share in config.validation.mixtures:
             pairs = zip(folds, results, strict=True)
-            between = [mixed(fold, result, steps[-1], share, config.codec) for fold, result in pairs]
-            checks[steps[-1], share] = between
+            checks[steps[-1], share] = [
+                mixed(fold, result, steps[-1], share, score) for fold, result in pairs
+            ]
     scores = {key: _scores(folds, of) for key, of in checks.items()}
     # Without labels the last step: agreement with the originals does not tell which one retrieves best.
     key = _first(scores, config.corpus) if config.supervised and name != UNLABELLED else (steps[-1], 1.0)
@@ -152,14 +161,29 @@ def _best_check(
     return Trained(name, config, *key, *scores[key], checks[key], stages)
 
 
-def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, codec: str | None) -> Check:
+def scored_as(codec: str | None) -> Score:
+    """Score of maps on what a fold holds out, documents stored by a codec."""
+
+    def score(fold: Fold, maps: Mapping[int, Linear]) -> Scores:
+        of = [fold.held_out.scores(one.matrix, codec, one.bias, one.query) for one in maps.values()]
+        return np.stack(of)
+
+    return score
+
+
+def mixed(fold: Fold, result: FoldResult, step: int | None, share: float, score: Score) -> Check:
     """Mix the map of a check with that of the start, and score it."""
     (start, *_), last = result.checks.values(), result.checks[step]
-    matrices = {
-        dim: (1 - share) * start.matrices[dim] + share * matrix for dim, matrix in last.matrices.items()
-    }
-    scores = np.stack([fold.held_out.scores(matrix, codec) for matrix in matrices.values()])
-    return Check(matrices, scores)
+    maps = {dim: between(start.maps[dim], of, share) for dim, of in last.maps.items()}
+    return Check(maps, score(fold, maps))
+
+
+def between(start: Linear, end: Linear, share: float) -> Linear:
+    """The map that lies this share of the way from one to another of the same bias."""
+    query = None
+    if start.query is not None and end.query is not None:
+        query = (1 - share) * start.query + share * end.query
+    return Linear((1 - share) * start.matrix + share * end.matrix, end.bias, query)
 
 
 def _first(scores: Mapping[Key, tuple[float, float]], corpus: CorpusKind) -> Key:

@@ -77,10 +77,10 @@ def choose(
     shipped = {size.dim: size.method for size in validation.sizes}
     scores: dict[Coded, list[np.ndarray]] = {coded: [] for coded in candidates}
     for fold, check in zip(folds, trained.checks, strict=True):
-        of_fold = start.candidates(check.matrices)
+        of_fold = start.candidates(check.maps)
         for dim, name in candidates:
             linear = of_fold[dim].shipped(shipped[dim])
-            scores[dim, name].append(fold.held_out.scores(linear.matrix, name, linear.bias))
+            scores[dim, name].append(fold.held_out.scores(linear.matrix, name, linear.bias, linear.query))
     full = np.concatenate([fold.held_out.full() for fold in folds])
     return _chosen(
         trained.config,

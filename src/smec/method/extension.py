@@ -102,6 +102,7 @@ def extend(
         "layers": "fresh",
         "schedule": "sequential",
         "turned": False,
+        "queries": "shared",
     }
     config = config.model_copy(update=update)
     (fold,) = draw_folds(dataset, config)

@@ -45,7 +45,7 @@ def choose_weight(
     asking_judged: list[dict[float, Scores]] = []
     asking_new: list[dict[float, Scores]] = []
     for fold, check in zip(folds, trained.checks, strict=True):
-        candidates = start.candidates(check.matrices)
+        candidates = start.candidates(check.maps)
         sizes = _Sizes(dataset, fold, [candidates[dim].shipped(method) for dim, method in shipped.items()])
         asking_judged.append(_of_judged(sizes, fold))
         asking_new.append(sizes.scores(np.arange(fold.held_out.new), sizes.judged(np.arange(0))))
@@ -128,7 +128,7 @@ class _Sizes:
         for one in self._linear:
             bias = np.float32(0) if one.bias is None else one.bias
             small = normalise(self._held_out.documents @ one.matrix + bias)
-            asked = normalise(self._held_out.queries @ one.matrix + bias)
+            asked = normalise(self._held_out.queries @ one.asking + bias)
             scores[0.0].append(self._held_out.scores_of(small, asked)[queries])
             for weight, vectors in moved.items():
                 small[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)

@@ -55,7 +55,7 @@ def measure_agreement(
     for fold, check in zip(folds, checks, strict=True):
         held_out = replace(fold.pool, held_out=None, held_out_log=_without_judgements(fold))
         asked = HeldOut(dataset, held_out, start.execution.processes)
-        parts.append(measure(start.candidates(check.matrices), asked, codec))
+        parts.append(measure(start.candidates(check.maps), asked, codec))
     return {dim: reduce(Measured.joined, [part[dim] for part in parts]) for dim in start.sizes}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smec.config import TrainConfig, candidate_config
 from smec.data import Dataset
 from smec.errors import DataError
+from smec.method.axes import teacher_axes, tempering_scale
 from smec.method.gate import Candidates, Linear, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
@@ -29,9 +30,6 @@ from smec.training.pool import (
 )
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array
-
-ROUNDING = 1e-9
-"""Energy of unit-length documents on an axis below which it is rounding: some models leave such axes."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,12 @@ def teaches_unjudged(config: TrainConfig) -> bool:
     return config.distillation.weight > 0 and (config.schedule == "joint" or not config.supervised)
 
 
-def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU) -> list[Fold]:
+def draw_folds(
+    dataset: Dataset, config: TrainConfig, execution: Execution = ON_CPU, *, unjudged: bool | None = None
+) -> list[Fold]:
     """Part the train queries, or without labels the documents.
+
+    ``unjudged`` says whether queries without judgements are learned from; by default the configuration does.
 
     Raises
     ------
@@ -73,13 +75,14 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         Fewer than four judged train queries, or without labels fewer documents.
     """
     processes = execution.processes
+    unjudged = teaches_unjudged(config) if unjudged is None else unjudged
     if not config.supervised:
         pool = document_pool(
             dataset,
             seed=config.seed,
             limit=config.pool,
             validation=config.validation,
-            queries=teaches_unjudged(config),
+            queries=unjudged,
         )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
@@ -88,7 +91,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         validation = validation.model_copy(update={"folds": 1})
     parts = training_folds(judged_train_queries(dataset), validation, seed=config.seed, corpus=config.corpus)
     logged = None
-    if teaches_unjudged(config):
+    if unjudged:
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
     pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
     return [
@@ -126,12 +129,9 @@ class Start:
     baselines: dict[int, dict[str, Linear]]
     execution: Execution = ON_CPU
 
-    def candidates(self, matrices: dict[int, Float32Array]) -> dict[int, Candidates]:
-        """For each size the learned matrix, and the baselines beside it."""
-        return {
-            dim: Candidates(Linear(matrices[dim]), self.baselines[dim], self.baselines[dim])
-            for dim in self.sizes
-        }
+    def candidates(self, maps: Mapping[int, Linear]) -> dict[int, Candidates]:
+        """For each size the learned map, and the baselines beside it."""
+        return {dim: Candidates(maps[dim], self.baselines[dim], self.baselines[dim]) for dim in self.sizes}
 
     def schedule(
         self, config: TrainConfig, fold: Fold, place: tuple[int, int], begun: Float32Array | None = None
@@ -141,8 +141,7 @@ class Start:
         learned = len(pool.queries) or len(pool.log) or min(len(pool.rows), MOST_LOGGED)
         plans = plan_stages(config, len(self.axes), self.sizes, learned)
         basis, start = self._beginning(config, plans[0].columns, begun)
-        tempering = config.distillation.tempering
-        teacher = self.axes * self._scale(tempering) if tempering else None
+        teacher = teacher_axes(self.axes, self.moment, config.distillation.tempering)
         return Schedule(
             plans,
             config,
@@ -150,7 +149,7 @@ class Start:
             fold.held_out,
             _tensor(basis),
             _tensor(start[:, : plans[0].columns]),
-            None if teacher is None else _tensor(teacher),
+            None if teacher is None else torch.from_numpy(teacher),
             fold=place,
             execution=self.execution,
         )
@@ -162,20 +161,10 @@ class Start:
         if config.start == "identity":
             return np.eye(len(self.axes)), np.eye(len(self.axes))
         rank = max(columns, len(self.axes) // 2)
-        basis, start = self.axes[:, :rank], np.diag(self._scale(config.tempering)[:rank])
+        scale = tempering_scale(self.axes, self.moment, config.tempering)
         rotation = _rotation(rank, config.seed) if config.coordinates == "rotated" else np.eye(rank)
-        basis, start = basis @ rotation, rotation.T @ start
+        basis, start = self.axes[:, :rank] @ rotation, rotation.T @ np.diag(scale[:rank])
         return basis, start if begun is None else basis.T @ begun
-
-    def _scale(self, tempering: float) -> NDArray[np.float64]:
-        energy = self._energy()
-        scale: NDArray[np.float64] = (np.maximum(energy, ROUNDING) / energy[0]) ** (-tempering / 2)
-        return scale
-
-    def _energy(self) -> NDArray[np.float64]:
-        """Mean square of the documents' coordinate on each axis, shape (D,)."""
-        energy: NDArray[np.float64] = np.einsum("ij,ij->j", self.axes, self.moment @ self.axes)
-        return energy
 
 
 def _rotation(dim: int, seed: int) -> NDArray[np.float64]:
@@ -196,18 +185,18 @@ class Check:
 
     Attributes
     ----------
-    matrices : dict of int to ndarray of shape (D, dim)
-        Size -> matrix from the originals.
+    maps : dict of int to Linear
+        Size -> matrix from the originals, of shape (D, dim).
     scores : ndarray of shape (sizes, held-out queries)
     """
 
-    matrices: dict[int, Float32Array]
+    maps: dict[int, Linear]
     scores: Scores
 
     @property
     def widest(self) -> Float32Array:
         """The matrix of the largest size, shape (D, d_1)."""
-        return self.matrices[max(self.matrices)]
+        return self.maps[max(self.maps)].matrix
 
 
 @dataclass(frozen=True)
@@ -246,16 +235,26 @@ def train_fold(
     schedule = start.schedule(config, fold, place, begun)
     learned = schedule.run(state, resume=resume, progress=progress)
     if learned.checks:
-        folded = schedule.folded_checks(learned)
+        folded, asking = schedule.folded_checks(learned), schedule.folded_queries(learned)
         checks: dict[int | None, Check] = {
-            step: Check(_prefixes(start.sizes, [matrix.numpy()]), learned.checks[step][1])
+            step: Check(_nested(start.sizes, matrix, asking.get(step)), learned.checks[step][1])
             for step, matrix in folded.items()
         }
         return FoldResult(checks, [], learned.stages)
     matrices = _prefixes(start.sizes, [matrix.numpy() for matrix in schedule.folded(learned)])
     scores = np.stack([fold.held_out.scores(matrices[dim], config.codec) for dim in start.sizes])
     heads = [] if config.layers == "nested" else [layer.numpy() for layer in learned.layers]
-    return FoldResult({None: Check(matrices, scores)}, heads, learned.stages)
+    maps = {dim: Linear(matrix) for dim, matrix in matrices.items()}
+    return FoldResult({None: Check(maps, scores)}, heads, learned.stages)
+
+
+def _nested(sizes: tuple[int, ...], matrix: torch.Tensor, query: torch.Tensor | None) -> dict[int, Linear]:
+    """Map of each size: leading columns of one matrix, and of one for queries if they have their own."""
+    matrices = _prefixes(sizes, [matrix.numpy()])
+    if query is None:
+        return {dim: Linear(of) for dim, of in matrices.items()}
+    queries = _prefixes(sizes, [query.numpy()])
+    return {dim: Linear(of, query=queries[dim]) for dim, of in matrices.items()}
 
 
 def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int, Float32Array]:
@@ -264,8 +263,17 @@ def _prefixes(sizes: tuple[int, ...], matrices: list[Float32Array]) -> dict[int,
     return {dim: folded[n if len(folded) > 1 else 0][:, :dim] for n, dim in enumerate(sizes)}
 
 
-def average(checks: Sequence[Check]) -> dict[int, Float32Array]:
-    """Mean matrix per size: the trainings began alike, so their columns mean the same."""
+def average(checks: Sequence[Check]) -> dict[int, Linear]:
+    """Mean map per size: the trainings began alike, so their columns mean the same."""
     if len(checks) == 1:
-        return checks[0].matrices
-    return {dim: np.mean([one.matrices[dim] for one in checks], axis=0) for dim in checks[0].matrices}
+        return checks[0].maps
+    return {dim: _mean([one.maps[dim] for one in checks]) for dim in checks[0].maps}
+
+
+def _mean(maps: Sequence[Linear]) -> Linear:
+    queries = [one.query for one in maps if one.query is not None]
+    return Linear(
+        np.mean([one.matrix for one in maps], axis=0),
+        maps[0].bias,
+        np.mean(queries, axis=0) if queries else None,
+    )

@@ -41,10 +41,19 @@ changes neighbours on purpose. A map that loses more went wrong."""
 
 @dataclass(frozen=True)
 class Linear:
-    """A matrix of shape (D, d), and a bias of shape (d,) that is added to the product of a unit vector."""
+    """A matrix of shape (D, d), and a bias of shape (d,) that is added to the product of a unit vector.
+
+    ``query`` is the matrix of queries, of the same shape, where they have their own.
+    """
 
     matrix: Float32Array
     bias: Float32Array | None = None
+    query: Float32Array | None = None
+
+    @property
+    def asking(self) -> Float32Array:
+        """The matrix of queries."""
+        return self.matrix if self.query is None else self.query
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def measure(
 
 
 def _scores(linear: Linear, held_out: HeldOut, codec: str | None) -> Scores:
-    return held_out.scores(linear.matrix, codec, linear.bias)
+    return held_out.scores(linear.matrix, codec, linear.bias, linear.query)
 
 
 def judge(

@@ -38,11 +38,14 @@ class Learned:
     checks : dict of int to (Tensor, ndarray)
         The nested layer at each check of the last stage, where that trains all sizes: step -> layer of shape
         (D, d_1), and scores of shape (sizes, held-out queries).
+    queries : dict of int to Tensor
+        The layer of queries at each of these checks, where they have their own.
     """
 
     layers: list[Tensor] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
     checks: dict[int, tuple[Tensor, NDArray[np.float64]]] = field(default_factory=dict)
+    queries: dict[int, Tensor] = field(default_factory=dict)
 
 
 class Schedule:
@@ -120,6 +123,10 @@ class Schedule:
         """The matrix from the originals, of shape (D, d_1), at each check of the last stage."""
         return {step: self._basis @ layer for step, (layer, _) in learned.checks.items()}
 
+    def folded_queries(self, learned: Learned) -> dict[int, Tensor]:
+        """The same of queries, where they have their own matrix; else none."""
+        return {step: self._basis @ layer for step, layer in learned.queries.items()}
+
     def _stage(self, plan: StagePlan, learned: Learned) -> Stage:
         before = self._before(learned)
         layer = self._start
@@ -139,10 +146,8 @@ class Schedule:
         return Stage(plan, self._config, pool, documents, queries, log, layer, teacher, self._execution)
 
     def _originals(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
-        if self._teacher is None:
-            return _rows(pool)
-        matrix = self._teacher.to(self._execution.device)
-        return _normalised([rows @ matrix for rows in _rows(pool)])
+        matrix = None if self._teacher is None else self._teacher.to(self._execution.device)
+        return teacher_rows(pool, matrix)
 
     def _turned(self, layer: Tensor, columns: int) -> Tensor:
         """The layer with its leading columns along the axes of agreement: their cosines stay as they are."""
@@ -171,14 +176,23 @@ class Schedule:
             layer = stage.matrix(parameters).cpu()
             matrix = (before @ layer).numpy()
             bias = None if self._bias is None else (self._bias @ layer).numpy()
+            own = stage.query_matrix(parameters)
+            asking = None if own is None else (before @ own.cpu()).numpy()
             scores = np.stack(
                 [
-                    self._held_out.scores(matrix[:, :d], stage.codec(d), None if bias is None else bias[:d])
+                    self._held_out.scores(
+                        matrix[:, :d],
+                        stage.codec(d),
+                        None if bias is None else bias[:d],
+                        None if asking is None else asking[:, :d],
+                    )
                     for d in stage.plan.served
                 ]
             )
             if checked:
                 learned.checks[state.step] = layer, scores
+                if own is not None:
+                    learned.queries[state.step] = own.cpu()
             return self._held_out.mean(scores)
 
         def on_check() -> None:
@@ -245,9 +259,16 @@ class Schedule:
         # By step: the first check is the start, and the last one ends the training.
         for step in sorted(int(name.removeprefix("check.")) for name in tensors if name.startswith("check.")):
             learned.checks[step] = tensors[f"check.{step}"], tensors[f"scores.{step}"].numpy()
+            if f"query.{step}" in tensors:
+                learned.queries[step] = tensors[f"query.{step}"]
         if "loop" not in saved:
             return learned, None, None
         return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
+
+
+def teacher_rows(pool: Pool, matrix: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, log and documents as the teacher has them: the originals, or what a matrix makes of them."""
+    return _rows(pool) if matrix is None else _normalised([rows @ matrix for rows in _rows(pool)])
 
 
 def _rows(pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
@@ -266,6 +287,7 @@ def _layers(learned: Learned) -> dict[str, Tensor]:
 
 def _checks(learned: Learned) -> dict[str, Tensor]:
     found = {f"check.{step}": layer for step, (layer, _) in learned.checks.items()}
+    found |= {f"query.{step}": layer for step, layer in learned.queries.items()}
     return found | {f"scores.{step}": torch.from_numpy(of) for step, (_, of) in learned.checks.items()}
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from smec.config import TrainConfig
 from smec.losses.contrastive import info_nce
@@ -16,12 +15,16 @@ from smec.losses.similarity import Target, absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
 from smec.method.memory import DUPLICATE, CrossBatchMemory
 from smec.method.plans import StagePlan
+from smec.method.projection import SizeProjection, StoredDocuments
 from smec.method.selection import column_order, training_mask
 from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
 from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import Pool
 from smec.vectors import IntArray
+
+QUERY = "query"
+"""Name of the parameter that changes the layer of queries alone."""
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
@@ -45,6 +48,8 @@ class Stage:
         Unit rows that the sizes are distilled from: queries, log and documents.
     execution : Execution
         On its device are all tensors that are given. With several processes, `loss` is the share of one.
+    stored : StoredDocuments, optional
+        In place of ``documents``, for one process: the layer and its change are then those of queries alone.
     """
 
     def __init__(
@@ -58,8 +63,10 @@ class Stage:
         layer: Tensor,
         teacher: tuple[Tensor, Tensor, Tensor] | None = None,
         execution: Execution = ON_CPU,
+        stored: StoredDocuments | None = None,
     ) -> None:
         self.plan = plan
+        self._as_stored = stored
         self._device = layer.device
         self._processes = execution.processes
         self._config = config
@@ -75,7 +82,7 @@ class Stage:
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
         self._codecs = StageCodecs(
             config.codec,
-            [size for size in plan.sizes if self.codec(size) is not None],
+            [size for size in plan.sizes if stored is None and self.codec(size) is not None],
             documents,
             config.seed,
             plan.number,
@@ -84,12 +91,21 @@ class Stage:
         self._teaching = teacher
 
     def parameters(self) -> dict[str, Tensor]:
-        """Zero residual, and with ADS zero logits: the stage starts as its start."""
-        width = len(self._layer)
-        parameters = {"residual": torch.zeros(width, self.plan.columns, device=self._device)}
+        """Zero residual, and with ADS zero logits: the stage starts as its start.
+
+        "query" is the change of queries, where they have their own.
+        """
+        if self._as_stored is not None:
+            return {QUERY: self._no_change()}
+        parameters = {"residual": self._no_change()}
+        if self._config.queries == "own":
+            parameters[QUERY] = self._no_change()
         if self.plan.select:
             parameters["logits"] = torch.zeros(self.plan.columns, device=self._device)
         return parameters
+
+    def _no_change(self) -> Tensor:
+        return torch.zeros(len(self._layer), self.plan.columns, device=self._device)
 
     def kept(self, parameters: Mapping[str, Tensor]) -> list[int] | None:
         """With ADS the columns that the smallest size keeps, in order; None without."""
@@ -106,24 +122,46 @@ class Stage:
             trained = trained[:, column_order(parameters["logits"], self.plan.sizes[-1])]
         return torch.cat([trained, self._layer[:, columns:]], dim=1)
 
+    def query_matrix(self, parameters: Mapping[str, Tensor]) -> Tensor | None:
+        """The layer of queries (w, columns of the layer); None where they share that of documents."""
+        if QUERY not in parameters:
+            return None
+        trained = self._changed(parameters[QUERY]).detach()
+        return torch.cat([trained, self._layer[:, self.plan.columns :]], dim=1)
+
     def _trained(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The trained columns: the start's with the residual."""
-        return self._layer[:, : self.plan.columns] + parameters["residual"]
+        """The trained columns of documents."""
+        return self._changed(parameters["residual"])
+
+    def _changed(self, change: Tensor) -> Tensor:
+        """The start's columns with a residual."""
+        return self._layer[:, : self.plan.columns] + change
 
     def loss(self, parameters: Mapping[str, Tensor], step: int) -> Tensor:
         """L_rank + weights * (L_distil + L_memory), summed over the sizes; L_memory alone without labels."""
         batch = self._batches.draw(step)
         self.memory.push(batch.documents)
+        asking = self._asking(parameters)
+        if self._as_stored is not None:
+            assert asking is not None
+            return self._query_loss(batch, None, asking)
         matrix = self._trained(parameters)
         self._codecs.calibrate(matrix, step)
-        project = _Projection(matrix, self.plan.sizes, self._mask(parameters, step))
+        project = SizeProjection(matrix, self.plan.sizes, self._mask(parameters, step))
         weight = self._memory_weight()
         total = torch.zeros((), device=self._device)
         if self._config.supervised or self._teaching is not None:
-            total = total + self._query_loss(batch, project)
+            total = total + self._query_loss(batch, project, asking or project)
         if weight:
             total = total + weight * self._memory_loss(batch, project, step)
         return total
+
+    def _asking(self, parameters: Mapping[str, Tensor]) -> SizeProjection | None:
+        """The projection of queries, where they have their own."""
+        if QUERY not in parameters:
+            return None
+        bias = None if self._as_stored is None else self._as_stored.bias
+        return SizeProjection(self._changed(parameters[QUERY]), self.plan.sizes, bias=bias)
 
     def _memory_weight(self) -> float:
         memory = self._config.memory
@@ -142,14 +180,14 @@ class Stage:
         key = [self._config.seed, 3, self.plan.number, step]
         return training_mask(parameters["logits"], self.plan.sizes[-1], step / self.plan.steps, key)
 
-    def _query_loss(self, batch: Batch, project: _Projection) -> Tensor:
+    def _query_loss(self, batch: Batch, project: SizeProjection | None, ask: SizeProjection) -> Tensor:
         """L_rank of the judged queries, and what the teacher says of queries and of random documents."""
         distillation = self._config.distillation
         part = self._part(batch)
         target = self._target(batch, part)
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
-        asked = project(torch.cat([self._queries[part.queries], self._log[part.log]]))
+        asked = ask(torch.cat([self._queries[part.queries], self._log[part.log]]))
         for q, (d, stored) in zip(asked, self._batch_documents(batch, project), strict=True):
             scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
             if self._config.rank.weight and len(batch.queries):
@@ -185,8 +223,11 @@ class Stage:
             return _weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
         return _weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
 
-    def _batch_documents(self, batch: Batch, project: _Projection) -> list[tuple[Tensor, Tensor]]:
+    def _batch_documents(self, batch: Batch, project: SizeProjection | None) -> list[tuple[Tensor, Tensor]]:
         """The batch's documents in every size, as floats and as they are stored."""
+        if project is None:
+            assert self._as_stored is not None
+            return [(found, found) for found in (table[batch.documents] for table in self._as_stored.vectors)]
         total = len(batch.documents)
         mine = project(self._documents[batch.documents[self._processes.share(total)]])
         stored = [self._stored(d, size) for size, d in zip(self.plan.sizes, mine, strict=True)]
@@ -244,7 +285,7 @@ class Stage:
         count = min(count, total)
         return torch.arange(total - count, total)
 
-    def _memory_loss(self, batch: Batch, project: _Projection, step: int) -> Tensor:
+    def _memory_loss(self, batch: Batch, project: SizeProjection, step: int) -> Tensor:
         memory = self._config.memory
         # Without labels the batch is nothing but anchors.
         anchors = batch.documents[: memory.anchors] if self._config.supervised else batch.documents
@@ -285,19 +326,3 @@ class _Part:
 def _weighed(weight: float, loss: Callable[..., Tensor], scores: Tensor, *others: object) -> Tensor:
     """A part of a loss that is a mean over rows; of no rows nothing, though a function of the scores."""
     return weight * loss(scores, *others) if len(scores) else scores.sum()
-
-
-@dataclass(frozen=True)
-class _Projection:
-    """Rows -> their unit-length small vectors, one tensor per size of the stage."""
-
-    matrix: Tensor
-    sizes: tuple[int, ...]
-    mask: Tensor | None
-
-    def __call__(self, rows: Tensor) -> list[Tensor]:
-        wide = (rows @ self.matrix).float()
-        vectors = [functional.normalize(wide[:, :size]) for size in self.sizes]
-        if self.mask is not None:  # zeros in place of what is not kept: the cosine is the same
-            vectors[-1] = functional.normalize(wide * self.mask)
-        return vectors

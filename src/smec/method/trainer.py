@@ -16,7 +16,7 @@ from smec.config import CorpusKind, Preset, TrainConfig, build_config
 from smec.data import Dataset
 from smec.data.sample import OnRows, open_sample
 from smec.encoder import check_dims, default_dims
-from smec.errors import ConfigError
+from smec.errors import ConfigError, DataError
 from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
 from smec.method.candidates import Trained, candidate_configs, train_candidates
@@ -30,7 +30,7 @@ from smec.method.unjudged import measure_new_documents
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import Execution, Precision, alone
-from smec.training.pool import judged_train_queries, logged_queries
+from smec.training.pool import FEWEST_LOGGED, judged_train_queries, logged_queries
 
 
 def train(
@@ -192,7 +192,13 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     axes = processes.of_first(principal_axes(moment))
     fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
     start = Start(sizes, axes, moment, fitted, execution)
-    return _Run(dataset, config, data, start, draw_folds(dataset, config, execution), stored)
+    folds = draw_folds(dataset, config, execution)
+    if config.queries == "own" and folds[0].held_out.asked == "documents":
+        raise DataError(
+            f"{dataset.name}: queries 'own' learn from queries, and there are fewer than {FEWEST_LOGGED} "
+            "different ones; add some (queries.*, or --queries LOG), or leave queries 'shared'"
+        )
+    return _Run(dataset, config, data, start, folds, stored)
 
 
 def _ship(

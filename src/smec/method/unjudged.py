@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smec.config import candidate_config
 from smec.data import Dataset
-from smec.method.candidates import Trained, mixed
+from smec.method.candidates import Trained, mixed, scored_as
 from smec.method.fold_scores import measure_folds
 from smec.method.folds import Start, draw_folds, train_fold
 from smec.method.gate import Measured
@@ -58,6 +58,6 @@ def measure_new_documents(
         step = max(of for of in result.checks if of is not None and of <= step)
     check = result.checks[step]
     if trained.mixture < 1:
-        check = mixed(fold, result, step, trained.mixture, config.codec)
+        check = mixed(fold, result, step, trained.mixture, scored_as(config.codec))
     measured = measure_folds(dataset, start, [fold], [check], config.codec)
     return {dim: size.of(size.new) for dim, size in measured.items()}

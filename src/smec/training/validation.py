@@ -84,14 +84,19 @@ class HeldOut:
         return self.scores_of(self.documents, self.queries)
 
     def scores(
-        self, matrix: FloatArray, codec: str | None = None, bias: Float32Array | None = None
+        self,
+        matrix: FloatArray,
+        codec: str | None = None,
+        bias: Float32Array | None = None,
+        query: FloatArray | None = None,
     ) -> NDArray[np.float64]:
         """Scores of the vectors ``normalise(x @ matrix + bias)``, matrix of shape (D, d), one per query.
 
-        Documents are what a codec of this name, calibrated on them, makes of them.
+        Documents are what a codec of this name, calibrated on them, makes of them. ``query`` is the matrix of
+        queries, where they have their own.
         """
         added = np.float32(0) if bias is None else bias
-        queries = normalise(self.queries @ matrix + added)
+        queries = normalise(self.queries @ (matrix if query is None else query) + added)
         if codec is None:
             return self._scores(normalise(self.documents[self._mine] @ matrix + added), queries)
         documents = normalise(self.documents @ matrix + added)

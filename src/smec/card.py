@@ -130,6 +130,8 @@ def kept_reason(adaptation: Adaptation) -> str:
     """Say why queries of some sizes keep the matrix that they had."""
     if adaptation.metric == "overlap@10":
         return "what they learned did not clearly keep more neighbours"
+    if all(size.step == 0 for size in adaptation.sizes if size.ships == "before"):
+        return "no step of the training was better on held-out queries"
     new = adaptation.sizes[0].new
     if adaptation.corpus == "growing" and (new is None or new.queries < FEWEST_TOLD):
         return "too few held-out queries ask for new documents"

@@ -24,7 +24,7 @@ and the row, column or id, and says what to do.
 |---|---|
 | 0 | done |
 | 2 | unusable input, output or arguments, or a failed check |
-| 3 | `--strict`, and a size fell back to a baseline, or `smec adapt` left one as it was; nothing was written |
+| 3 | `--strict`, and a size fell back to a baseline, or gained nothing by `smec adapt`; nothing was written |
 | 4 | `smec compress` into a folder: some shards could not be made, the others are done |
 | 130 | interrupted; `smec train --resume` and, for a folder, `smec compress --resume` go on |
 """

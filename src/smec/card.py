@@ -129,11 +129,13 @@ def _card_adaptation(adaptation: Adaptation) -> list[str]:
 def kept_reason(adaptation: Adaptation) -> str:
     """Say why queries of some sizes keep the matrix that they had."""
     if adaptation.metric == "overlap@10":
-        return "an own matrix did not clearly keep more neighbours"
+        return "what they learned did not clearly keep more neighbours"
+    if all(size.step == 0 for size in adaptation.sizes if size.ships == "before"):
+        return "no step of the training was better on held-out queries"
     new = adaptation.sizes[0].new
     if adaptation.corpus == "growing" and (new is None or new.queries < FEWEST_TOLD):
         return "too few held-out queries ask for new documents"
-    return "an own matrix was below it on new documents, or not clearly better over all"
+    return "what they learned was below that on new documents, or not clearly better over all"
 
 
 def groups(

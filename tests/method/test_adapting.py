@@ -267,7 +267,7 @@ def test_datasets_that_cannot_teach_are_refused() -> None:
     refused(Dataset(dataset.corpus, dataset.queries), "adapt without labels \\(--unsupervised\\)")
     three = {"train": {str(query): {str(query): 1} for query in range(3)}}
     refused(Dataset(dataset.corpus, dataset.queries, three), "judge 4 at least")
-    refused(Dataset(dataset.corpus), "fewer than 8 different ones", supervised=False)
+    refused(Dataset(dataset.corpus), "fewer than 8 different queries", supervised=False)
 
 
 def test_embeddings_of_another_model_are_refused_and_a_grown_corpus_is_not() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from smec.config import TrainConfig
 from smec.method.agreement import agreement_axes
+from smec.method.learned import (
+    Learned,
+    check_tensors,
+    layer_tensors,
+    loop_numbers,
+    loop_state,
+    loop_tensors,
+)
 from smec.method.plans import StagePlan
 from smec.method.stages import Stage
 from smec.training.checkpoint import Checkpoint
@@ -23,29 +29,6 @@ from smec.training.pool import Pool
 from smec.training.validation import HeldOut
 
 OnProgress = Callable[[Progress], None]
-
-
-@dataclass
-class Learned:
-    """What the stages have made so far.
-
-    Attributes
-    ----------
-    layers : list of Tensor
-        Fresh: the (d_{k-1}, d_k) head of every finished stage. Nested: the one (D, d_1) layer.
-    stages : list of dict
-        Sizes, best step, what ADS kept and the validation curve of every finished stage.
-    checks : dict of int to (Tensor, ndarray)
-        The nested layer at each check of the last stage, where that trains all sizes: step -> layer of shape
-        (D, d_1), and scores of shape (sizes, held-out queries).
-    queries : dict of int to Tensor
-        The layer of queries at each of these checks, where they have their own.
-    """
-
-    layers: list[Tensor] = field(default_factory=list)
-    stages: list[dict[str, Any]] = field(default_factory=list)
-    checks: dict[int, tuple[Tensor, NDArray[np.float64]]] = field(default_factory=dict)
-    queries: dict[int, Tensor] = field(default_factory=dict)
 
 
 class Schedule:
@@ -108,7 +91,9 @@ class Schedule:
             self._train(stage, state, learned, checkpoint, progress)
             self._finish(stage, state, learned)
             state = memory = None
-            checkpoint.save(_layers(learned) | _checks(learned), {"stages": learned.stages}, now=True)
+            checkpoint.save(
+                layer_tensors(learned) | check_tensors(learned), {"stages": learned.stages}, now=True
+            )
         return learned
 
     def folded(self, learned: Learned) -> list[Tensor]:
@@ -196,9 +181,9 @@ class Schedule:
             return self._held_out.mean(scores)
 
         def on_check() -> None:
-            tensors = _layers(learned) | _checks(learned) | _loop_tensors(state)
+            tensors = layer_tensors(learned) | check_tensors(learned) | loop_tensors(state)
             tensors |= {"memory": stage.memory.rows}
-            checkpoint.save(tensors, {"stages": learned.stages, "loop": _loop_numbers(state)})
+            checkpoint.save(tensors, {"stages": learned.stages, "loop": loop_numbers(state)})
 
         def loss_at(parameters: Mapping[str, Tensor], step: int) -> Tensor:
             with self._execution.autocast():
@@ -263,7 +248,7 @@ class Schedule:
                 learned.queries[step] = tensors[f"query.{step}"]
         if "loop" not in saved:
             return learned, None, None
-        return learned, _loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
+        return learned, loop_state(tensors, saved["loop"], self._execution.device), tensors["memory"]
 
 
 def teacher_rows(pool: Pool, matrix: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -279,45 +264,3 @@ def _rows(pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
 def _normalised(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     queries, log, documents = (functional.normalize(rows) for rows in tensors)
     return queries, log, documents
-
-
-def _layers(learned: Learned) -> dict[str, Tensor]:
-    return {f"layer.{number}": layer for number, layer in enumerate(learned.layers)}
-
-
-def _checks(learned: Learned) -> dict[str, Tensor]:
-    found = {f"check.{step}": layer for step, (layer, _) in learned.checks.items()}
-    found |= {f"query.{step}": layer for step, layer in learned.queries.items()}
-    return found | {f"scores.{step}": torch.from_numpy(of) for step, (_, of) in learned.checks.items()}
-
-
-def _loop_tensors(state: LoopState) -> dict[str, Tensor]:
-    tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
-    tensors |= {f"average/{name}": tensor for name, tensor in state.average.items()}
-    for name, moments in state.moments.items():
-        tensors |= {f"moment/{name}/{key}": tensor for key, tensor in moments.items()}
-    return tensors
-
-
-def _loop_numbers(state: LoopState) -> dict[str, Any]:
-    names = ("step", "loss", "best_step", "best_score", "history")
-    return {name: getattr(state, name) for name in names}
-
-
-def _loop_state(tensors: dict[str, Tensor], numbers: dict[str, Any], device: torch.device) -> LoopState:
-    state = LoopState({})
-    for name, tensor in tensors.items():
-        kind, *rest = name.split("/")
-        # AdamW counts its steps on the CPU.
-        tensor = tensor if rest[-1:] == ["step"] else tensor.to(device)
-        if kind == "parameter":
-            state.parameters[rest[0]] = tensor
-        elif kind == "best":
-            state.best[rest[0]] = tensor
-        elif kind == "average":
-            state.average[rest[0]] = tensor
-        elif kind == "moment":
-            state.moments.setdefault(rest[0], {})[rest[1]] = tensor
-    history = [(int(step), float(score)) for step, score in numbers["history"]]
-    return replace(state, **{**numbers, "history": history})

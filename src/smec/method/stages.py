@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic, triples
 from smec.losses.similarity import Target, absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
+from smec.method.batch_share import BatchShare, weighed
 from smec.method.memory import DUPLICATE, CrossBatchMemory
 from smec.method.plans import StagePlan
 from smec.method.projection import SizeProjection, StoredDocuments
@@ -21,7 +21,6 @@ from smec.method.stage_codecs import StageCodecs
 from smec.training.batches import Batch, Batches
 from smec.training.execution import ON_CPU, Execution
 from smec.training.pool import Pool
-from smec.vectors import IntArray
 
 QUERY = "query"
 """Name of the parameter that changes the layer of queries alone."""
@@ -193,10 +192,10 @@ class Stage:
             if self._config.rank.weight and len(batch.queries):
                 total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
             if target is not None:
-                total = total + distillation.weight * _weighed(part.taught, listwise_kl, scores, target)
+                total = total + distillation.weight * weighed(part.taught, listwise_kl, scores, target)
         return total
 
-    def _part(self, batch: Batch) -> _Part:
+    def _part(self, batch: Batch) -> BatchShare:
         """What this process scores of a batch."""
         queries = self._processes.share(len(batch.queries))
         anchors = self._anchors(batch)
@@ -206,7 +205,7 @@ class Stage:
         rank = len(own_queries) / max(1, len(batch.queries))
         if self._config.rank.loss == "pairwise" and self._processes.count > 1:
             rank = triples(grades) / max(1, triples(batch.grades))
-        return _Part(
+        return BatchShare(
             queries=own_queries,
             first=queries.start,
             grades=grades.to(self._device),
@@ -217,11 +216,11 @@ class Stage:
             / (len(batch.queries) + len(batch.log) + len(anchors)),
         )
 
-    def _rank_loss(self, scores: Tensor, part: _Part) -> Tensor:
+    def _rank_loss(self, scores: Tensor, part: BatchShare) -> Tensor:
         rank = self._config.rank
         if rank.loss == "infonce":
-            return _weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
-        return _weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
+            return weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
+        return weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
 
     def _batch_documents(self, batch: Batch, project: SizeProjection | None) -> list[tuple[Tensor, Tensor]]:
         """The batch's documents in every size, as floats and as they are stored."""
@@ -247,7 +246,7 @@ class Stage:
         codec = self._codecs.get(size)
         return documents if codec is None else straight_through(documents, codec)
 
-    def _target(self, batch: Batch, part: _Part) -> Target | None:
+    def _target(self, batch: Batch, part: BatchShare) -> Target | None:
         """What the teacher says of what is taught and the batch's documents: nothing of an anchor and itself
         and, where no label is read, of any two that are alike.
         """
@@ -300,29 +299,7 @@ class Stage:
         for size, anchor, row in zip(self.plan.sizes, small_anchors, small_rows, strict=True):
             student = (anchor @ self._stored(row, size).T).float().gather(1, places)
             if memory.loss == "listwise":
-                parts.append(_weighed(weight, listwise_kl, student, target))
+                parts.append(weighed(weight, listwise_kl, student, target))
             else:
-                parts.append(_weighed(weight, absolute_difference, student, teacher))
+                parts.append(weighed(weight, absolute_difference, student, teacher))
         return torch.stack(parts).sum()
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The rows of a batch's scores that one process computes; alone, all of them."""
-
-    queries: IntArray
-    first: int
-    """Which query of the batch the first one is."""
-    grades: Tensor
-    log: IntArray
-    anchors: Tensor
-    """Places in the batch's documents."""
-    rank: float
-    """Share of these queries in the mean that is the rank loss."""
-    taught: float
-    """Share of these queries and anchors in the mean that is the distillation loss."""
-
-
-def _weighed(weight: float, loss: Callable[..., Tensor], scores: Tensor, *others: object) -> Tensor:
-    """A part of a loss that is a mean over rows; of no rows nothing, though a function of the scores."""
-    return weight * loss(scores, *others) if len(scores) else scores.sum()

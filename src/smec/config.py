@@ -41,6 +41,9 @@ class RankConfig(_Settings):
     """Divides cosines (range -1 to 1) before the softmax or the logistic."""
     weight: float = Field(1.0, ge=0)
     """Factor of the rank loss."""
+    sentences: float | None = Field(None, ge=0)
+    """Factor of InfoNCE on sentences of documents, where the dataset has a split of them. None: chosen on
+    held-out queries, 0 among what is compared."""
 
 
 class DistillationConfig(_Settings):

@@ -8,6 +8,10 @@ from smec.data.qrels import SUFFIXES
 from smec.data.readers import READERS
 from smec.errors import DataError
 
+SENTENCES = "sentences"
+"""Split of the pairs that `smec embed --sentences` draws from the documents: learned from with care, and never
+taken for what people ask."""
+
 
 def check_folder(path: Path) -> None:
     """Raise DataError unless ``path`` is a folder."""

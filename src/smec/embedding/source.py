@@ -84,11 +84,14 @@ class TextSource:
     corpus : Path
     queries : Path, optional
     qrels : tuple of Path
+    sentences : tuple of Text
+        Sentences of documents, which are embedded as queries; ``line`` is that of the document.
     """
 
     corpus: Path
     queries: Path | None
     qrels: tuple[Path, ...]
+    sentences: tuple[Text, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> TextSource:

@@ -89,7 +89,10 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     logged = None
     if teaches_unjudged(config):
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
-    pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
+    sentences = dataset.sentences() if config.rank.sentences != 0 else None
+    pools = fold_pools(
+        dataset, parts, seed=config.seed, limit=config.pool, logged=logged, sentences=sentences
+    )
     return [
         Fold(
             number,

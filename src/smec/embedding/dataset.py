@@ -18,7 +18,7 @@ from smec.data.qrels import HEADER
 from smec.embedding import Role, TextEncoder
 from smec.embedding.cache import VectorCache, text_key
 from smec.embedding.filling import Filler, OnTexts
-from smec.embedding.source import Text, TextSource
+from smec.embedding.source import SENTENCE, Text, TextSource
 from smec.errors import DataError
 
 FILES: dict[Role, str] = {"document": "corpus.parquet", "query": "queries.parquet"}
@@ -120,7 +120,7 @@ def _write(source: TextSource, role: Role, identity: str, cache: VectorCache, wi
 
 
 def _write_pairs(sentences: Sequence[Text], file: Path) -> None:
-    rows = [HEADER, *([sentence.id, document_id(sentence), "1"] for sentence in sentences)]
+    rows = [HEADER, *([sentence.id, sentence.id.removeprefix(SENTENCE), "1"] for sentence in sentences)]
     file.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
 
 

@@ -12,11 +12,8 @@ import numpy as np
 from sentencex import segment
 
 from smec.data.folder import SENTENCES
-from smec.embedding.source import Text, TextSource
+from smec.embedding.source import SENTENCE, Text, TextSource
 from smec.errors import DataError
-
-PREFIX = "sentence:"
-"""Beginning of a sentence's id; the id of its document follows."""
 
 FEWEST_WORDS, FEWEST_CHARACTERS, MOST_CHARACTERS = 5, 20, 400
 FEWEST_WIDE = 10
@@ -60,7 +57,7 @@ def with_sentences(source: TextSource, count: int) -> TextSource:
         if drawn is None:
             continue
         taken.add(_normal(drawn))
-        made = Text(f"{PREFIX}{document.id}", drawn, "", document.line)
+        made = Text(f"{SENTENCE}{document.id}", drawn, "", document.line)
         if len(kept) < count:
             heapq.heappush(kept, (-key, document.line, made))
         else:
@@ -68,11 +65,6 @@ def with_sentences(source: TextSource, count: int) -> TextSource:
             taken.discard(_normal(dropped.text))
     in_order = sorted((text for _, _, text in kept), key=lambda text: text.line)
     return replace(source, sentences=tuple(in_order))
-
-
-def document_id(sentence: Text) -> str:
-    """Id of the document that a sentence was drawn from."""
-    return sentence.id.removeprefix(PREFIX)
 
 
 def _key(id_: str) -> int:
@@ -87,7 +79,7 @@ def _queries(source: TextSource) -> set[bytes]:
     """The queries, as `_normal` makes them."""
     found = set()
     for query in source.texts("query"):
-        if query.id.startswith(PREFIX):
+        if query.id.startswith(SENTENCE):
             raise DataError(
                 f"{source.queries}: line {query.line}: the id {query.id!r} is as those of sentences; "
                 "rename it, or leave --sentences out"

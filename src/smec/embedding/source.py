@@ -13,10 +13,13 @@ from smec.data.qrels import read_qrels
 from smec.embedding import Role
 from smec.errors import DataError
 
+SENTENCE = "sentence:"
+"""Beginning of a sentence's id; the id of its document follows."""
+
 
 @dataclass(frozen=True)
 class Text:
-    """A line of ``corpus.jsonl`` or ``queries.jsonl``."""
+    """A line of ``corpus.jsonl`` or ``queries.jsonl``, or a sentence of the former."""
 
     id: str
     text: str

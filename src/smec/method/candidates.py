@@ -85,14 +85,11 @@ def train_candidates(
     best: Trained | None = None
     unlabelled: Trained | None = None
     for number, (name, settings) in enumerate(configs.items()):
-        # Each training would rotate its columns otherwise, and their mean would mean nothing.
-        alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
-        results = []
-        for fold in folds:
-            place = number * len(folds) + fold.number, len(configs) * len(folds)
-            state = states(number, fold.number)
-            results.append(train_fold(start, alike, fold, state, place, resume, progress))
-        trained = _best_check(name, settings, folds, results)
+        def state_of(fold: int, number: int = number) -> Checkpoint:
+            return states(number, fold)
+
+        place = number, len(configs)
+        trained = train_folds(start, name, settings, folds, state_of, place, resume, progress)
         if name == UNLABELLED:
             unlabelled = trained
         else:
@@ -101,6 +98,26 @@ def train_candidates(
         return unlabelled
     assert best is not None
     return best
+
+
+def train_folds(
+    start: Start,
+    name: str | None,
+    settings: TrainConfig,
+    folds: Sequence[Fold],
+    state_of: Callable[[int], Checkpoint],
+    place: tuple[int, int],
+    resume: bool,
+    progress: OnProgress | None,
+) -> Trained:
+    """Train one configuration on every fold, the first of ``place`` of so many for the progress."""
+    # Each training would rotate its columns otherwise, and their mean would mean nothing.
+    alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
+    results = []
+    for fold in folds:
+        tick = place[0] * len(folds) + fold.number, place[1] * len(folds)
+        results.append(train_fold(start, alike, fold, state_of(fold.number), tick, resume, progress))
+    return _best_check(name, settings, folds, results)
 
 
 def _labels_help(labelled: Trained, unlabelled: Trained, folds: Sequence[Fold], corpus: CorpusKind) -> bool:

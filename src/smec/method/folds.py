@@ -72,6 +72,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
         Fewer than four judged train queries, or without labels fewer documents.
     """
     processes = execution.processes
+    sentences = dataset.sentences() if config.rank.sentences != 0 else None
     if not config.supervised:
         pool = document_pool(
             dataset,
@@ -79,6 +80,7 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
             limit=config.pool,
             validation=config.validation,
             queries=teaches_unjudged(config),
+            sentences=sentences if teaches_unjudged(config) else None,
         )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
@@ -89,7 +91,6 @@ def draw_folds(dataset: Dataset, config: TrainConfig, execution: Execution = ON_
     logged = None
     if teaches_unjudged(config):
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
-    sentences = dataset.sentences() if config.rank.sentences != 0 else None
     pools = fold_pools(
         dataset, parts, seed=config.seed, limit=config.pool, logged=logged, sentences=sentences
     )

@@ -88,7 +88,13 @@ class Pool:
 
 
 def document_pool(
-    dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig, queries: bool = False
+    dataset: Dataset,
+    *,
+    seed: int,
+    limit: int,
+    validation: ValidationConfig,
+    queries: bool = False,
+    sentences: JudgedQueries | None = None,
 ) -> Pool:
     """Draw the pool of a training without labels, and the queries that are held out, or else documents.
 
@@ -102,6 +108,8 @@ def document_pool(
         Its ``share`` and ``most``.
     queries : bool
         Whether queries are taught and held out, where there are any.
+    sentences : JudgedQueries, optional
+        Sentences of documents, which are taught as queries without judgements, and never held out.
 
     Raises
     ------
@@ -119,8 +127,10 @@ def document_pool(
     log = held_out_log = np.empty((0, documents.shape[1]), dtype=np.float32)
     if queries:
         log, held_out_log = logged_queries(dataset, seed=seed, validation=validation, judged=False)
+    if sentences is not None:
+        log = np.concatenate([log, normalise(sentences.vectors)])
     held = np.empty(0, dtype=np.int64)
-    if not len(log):
+    if not len(held_out_log):
         order = np.random.default_rng([seed, 0]).permutation(len(rows))
         held = np.sort(order[: _held_out_count(len(rows), validation)])
     return Pool(rows, documents, none, (), None, held, log=torch.from_numpy(log), held_out_log=held_out_log)

@@ -281,7 +281,11 @@ def trained_config(manifest: Manifest) -> TrainConfig:
     """Read the configuration that a compressor was trained with: that of the chosen candidate, if any."""
     config = parsed(TrainConfig, manifest.training, "the compressor's configuration")
     chosen = None if manifest.validation is None else manifest.validation.candidate
-    return config if chosen is None else candidate_config(config, chosen)
+    config = config if chosen is None else candidate_config(config, chosen)
+    if manifest.sentences is None or manifest.sentences.weight is None:
+        return config
+    rank = config.rank.model_copy(update={"sentences": manifest.sentences.weight})
+    return config.model_copy(update={"rank": rank})
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -99,7 +99,7 @@ def evaluate(
         full_new=new,
         full_seen=seen,
         groups=task.groups,
-        not_told_apart=why_not_told_apart(dataset.qrels, split),
+        not_told_apart=why_not_told_apart({name: dataset.qrels[name] for name in dataset.splits}, split),
     )
 
 

@@ -10,7 +10,7 @@ from smec.artefact import SentencesRecord, WeighedScore
 from smec.config import TrainConfig
 from smec.data import Dataset
 from smec.method.candidates import States, Trained, train_folds
-from smec.method.folds import Fold, Start
+from smec.method.folds import Fold, Start, teaches_unjudged
 from smec.method.gate import LEVEL, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.training.checkpoint import Checkpoint
@@ -23,6 +23,11 @@ def weights(dataset: Dataset, config: TrainConfig) -> tuple[float, ...]:
     """Return the weights above 0 that a training has to compare: none where one is set, or nothing to weigh."""
     chosen = config.supervised and config.rank.sentences is None and dataset.sentences() is not None
     return WEIGHTS if chosen else ()
+
+
+def as_log(config: TrainConfig) -> bool:
+    """Whether sentences are learned from as queries without judgements, as no label is read."""
+    return not config.supervised and teaches_unjudged(config) and config.rank.sentences != 0
 
 
 def choose_weight(
@@ -95,7 +100,7 @@ def record(
         return None
     return SentencesRecord(
         count=len(sentences),
-        weight=(config.rank.sentences or 0.0) if config.supervised else None,
+        weight=None if as_log(config) else config.rank.sentences or 0.0,
         queries=sum(fold.held_out.deciding for fold in folds) if compared else 0,
         compared=tuple(compared),
     )

@@ -300,7 +300,7 @@ def opened(
 
 
 def found(dataset: Dataset, config: TrainConfig) -> str:
-    """Say what there is to learn from: "809 queries, 30 of them judged; 5,183 documents".
+    """Say what there is to learn from: "809 queries, 30 of them judged; 2,000 sentences; 5,183 documents".
 
     Raises
     ------
@@ -309,6 +309,8 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
     """
     judged = len(judged_train_queries(dataset)) if config.supervised else 0
     said = f"{dataset.moments.rows:,} documents"
+    if (sentences := dataset.sentences()) is not None:
+        said = f"{len(sentences):,} sentences; {said}"
     queries = judged + _unjudged(dataset, config)
     return f"{queries:,} queries, {judged:,} of them judged; {said}" if queries else said
 

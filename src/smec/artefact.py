@@ -208,8 +208,8 @@ class SentencesRecord(_Record):
     count: int
     """Sentences of the dataset."""
     weight: float | None
-    """Factor of their loss, 0 where they are not learned from; None: without judged queries there was nothing to
-    choose it on, and they were learned from as queries without judgements."""
+    """Factor of their loss, 0 where they are not learned from; None: without judged queries there was nothing
+    to choose it on, and they were learned from as queries without judgements."""
     queries: int = 0
     """Held-out queries that decided."""
     compared: tuple[WeighedScore, ...] = ()

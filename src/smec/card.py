@@ -215,15 +215,15 @@ def sentences_sentence(record: SentencesRecord) -> str:
     told = f"{record.count:,} sentences of documents"
     if record.weight is None:
         return (
-            f"{told} were learned from as queries without judgements. Whether they help could not be checked, "
-            "as no judged query was read."
+            f"{told} were learned from as queries without judgements. Whether they help could not be "
+            "checked, as no judged query was read."
         )
     if not record.compared:
         return f"{told} have weight {record.weight:g}, which was not compared with others."
     scores = ", ".join(f"{one.score:.4f} with weight {one.weight:g}" for one in record.compared)
     return (
-        f"{told} were tried as further pairs: {scores} ({record.queries} held-out queries, mean of the sizes). "
-        f"Only a significant gain counts: weight {record.weight:g} was chosen."
+        f"{told} were tried as further pairs: {scores} ({record.queries} held-out queries, mean of the "
+        f"sizes). Only a significant gain counts: weight {record.weight:g} was chosen."
     )
 
 

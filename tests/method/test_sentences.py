@@ -1,4 +1,4 @@
-"""Sentences of documents as further pairs: learned from where held-out queries gain, and nowhere else asked."""
+"""Sentences of documents as further pairs: learned from where held-out queries gain, and never asked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from smec.card import model_card
 from smec.config import TrainConfig, trained_config
 from smec.data import Dataset
 from smec.method.folds import draw_folds
-from smec.method.schedule import Progress
 from smec.method.sentences import WEIGHTS
 from smec.method.trainer import found
+from smec.training.loop import Progress
 from synthetic_data import quick, with_sentences
 
 
@@ -38,9 +38,7 @@ def record_of(compressor: Compressor) -> SentencesRecord:
 def without_sentences(dataset: Dataset) -> Dataset:
     """The same queries and documents, without the split of sentences; these are not learned from at all."""
     qrels = {split: dataset.qrels[split] for split in dataset.splits}
-    return Dataset(
-        dataset.corpus, dataset.queries, qrels, dataset.name, reserved=dataset.qrels["sentences"]
-    )
+    return Dataset(dataset.corpus, dataset.queries, qrels, dataset.name, reserved=dataset.qrels["sentences"])
 
 
 def test_sentences_that_help_get_a_weight() -> None:

@@ -9,8 +9,7 @@ from smec.data.readers import READERS
 from smec.errors import DataError
 
 SENTENCES = "sentences"
-"""Split of the pairs that `smec embed --sentences` draws from the documents: learned from with care, and never
-taken for what people ask."""
+"""Split of the pairs that `smec embed --sentences` draws from the documents, which nobody has asked."""
 
 
 def check_folder(path: Path) -> None:

@@ -85,6 +85,7 @@ def train_candidates(
     best: Trained | None = None
     unlabelled: Trained | None = None
     for number, (name, settings) in enumerate(configs.items()):
+
         def state_of(fold: int, number: int = number) -> Checkpoint:
             return states(number, fold)
 

@@ -137,7 +137,9 @@ class Schedule:
         elif plan.teacher == "originals":
             teacher = self._originals(pool)
         pairs = pool.pairs.reshape(-1, len(before)) @ before + bias
-        return Stage(plan, self._config, pool, documents, queries, log, pairs, layer, teacher, self._execution)
+        return Stage(
+            plan, self._config, pool, documents, queries, log, pairs, layer, teacher, self._execution
+        )
 
     def _originals(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
         if self._teacher is None:

@@ -1,4 +1,4 @@
-"""How much sentences of documents weigh beside judged queries: chosen on held-out queries that people asked."""
+"""Weight of sentences of documents beside judged queries, chosen on held-out queries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEIGHTS = (0.3, 1.0)
 
 
 def weights(dataset: Dataset, config: TrainConfig) -> tuple[float, ...]:
-    """Return the weights above 0 that a training has to compare: none where one is set, or nothing to weigh."""
+    """Return the weights above 0 to compare: none where one is set, or there is nothing to weigh."""
     chosen = config.supervised and config.rank.sentences is None and dataset.sentences() is not None
     return WEIGHTS if chosen else ()
 

@@ -118,7 +118,7 @@ def test_titles_are_drawn_of_about_half_of_the_documents(tmp_path: Path) -> None
 
 
 def test_queries_and_repeated_sentences_are_not_drawn(tmp_path: Path) -> None:
-    """A test query must not be learned from by another name, and what two texts say belongs to neither alone."""
+    """A test query must not be learned from by another name; what two texts say belongs to neither."""
     found = drawn(
         tmp_path / "texts",
         [
@@ -132,8 +132,10 @@ def test_queries_and_repeated_sentences_are_not_drawn(tmp_path: Path) -> None:
 
 
 def test_sentences_of_scripts_without_spaces(tmp_path: Path) -> None:
-    found = drawn(tmp_path / "texts", [{"text": "痛风是一种关节疾病，很常见。好的。"}, {"text": "好的。是的。"}])
-    assert found == {"sentence:d0": "痛风是一种关节疾病，很常见。"}
+    found = drawn(
+        tmp_path / "texts", [{"text": "痛风是一种很常见的关节疾病。好的。"}, {"text": "好的。是的。"}]
+    )
+    assert found == {"sentence:d0": "痛风是一种很常见的关节疾病。"}
 
 
 def test_the_same_documents_in_another_order_and_with_more_of_them(tmp_path: Path) -> None:
@@ -152,7 +154,9 @@ def test_the_same_documents_in_another_order_and_with_more_of_them(tmp_path: Pat
 def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "texts", [{"text": GOUT}], ("gout",))
     (folder / "queries.jsonl").write_text(json.dumps({"_id": "sentence:d0", "text": "gout"}))
-    with pytest.raises(DataError, match=r"queries.jsonl: line 1: the id 'sentence:d0' is as those of sentences"):
+    with pytest.raises(
+        DataError, match=r"queries.jsonl: line 1: the id 'sentence:d0' is as those of sentences"
+    ):
         with_sentences(TextSource.open(folder), 5)
     (folder / "queries.jsonl").unlink()
     (folder / "qrels").mkdir()

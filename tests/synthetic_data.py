@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smec.config import TrainConfig, build_config
-from smec.data import Dataset
+from smec.data import Dataset, Embeddings
 from smec.vectors import Float32Array
 
 WIDTH = 32
@@ -45,6 +45,40 @@ def learnable(queries: int = 240, per_document: int = 2) -> Dataset:
     texts = np.hstack([texts, noise * rng.standard_normal((queries, WIDTH - 8))])
     rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
     return _judged(corpus @ rotation, texts @ rotation, asked)
+
+
+def with_sentences(*, helpful: bool, judged: int = 24, documents: int = 240) -> Dataset:
+    """Few judged queries as those of `learnable`, and a sentence of each document.
+
+    Helpful sentences share with their document what queries share; the others share its noise alone. 100 test
+    queries ask for documents without a judged query.
+    """
+    rng = np.random.default_rng(7)
+    noise = np.repeat([STRONG, 0.3], [8, WIDTH - 16])
+    corpus = np.hstack(
+        [rng.standard_normal((documents, 8)), noise * rng.standard_normal((documents, WIDTH - 8))]
+    )
+    asked = np.concatenate([np.arange(judged), documents - 1 - np.arange(100)])
+    queries, sentences = (
+        np.hstack(
+            [
+                corpus[of, :8] + 0.1 * rng.standard_normal((len(of), 8)),
+                noise * rng.standard_normal((len(of), WIDTH - 8)),
+            ]
+        )
+        for of in (asked, np.arange(documents))
+    )
+    if not helpful:
+        sentences = np.hstack([rng.standard_normal((documents, 8)), corpus[:, 8:]])
+    rotation = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
+    ids = [*map(str, range(len(asked))), *(f"sentence:{row}" for row in range(documents))]
+    vectors = (np.vstack([queries, sentences]) @ rotation).astype(np.float32)
+    qrels = {
+        "train": {str(query): {str(asked[query]): 1} for query in range(judged)},
+        "test": {str(query): {str(asked[query]): 1} for query in range(judged, len(asked))},
+        "sentences": {f"sentence:{row}": {str(row): 1} for row in range(documents)},
+    }
+    return Dataset((corpus @ rotation).astype(np.float32), Embeddings(ids, vectors), qrels, "with sentences")
 
 
 def memorable(queries: int = 240, per_document: int = 6) -> Dataset:

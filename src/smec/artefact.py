@@ -208,6 +208,27 @@ class FeedbackRecord(_Record):
     new_after: float | None = None
 
 
+class WeighedScore(_Record):
+    """A weight of the sentences, and the mean score of held-out queries with it."""
+
+    weight: float
+    score: float
+
+
+class SentencesRecord(_Record):
+    """What a training made of the sentences of documents."""
+
+    count: int
+    """Sentences of the dataset."""
+    weight: float | None
+    """Factor of their loss, 0 where they are not learned from; None: without judged queries there was nothing
+    to choose it on, and they were learned from as queries without judgements."""
+    queries: int = 0
+    """Held-out queries that decided."""
+    compared: tuple[WeighedScore, ...] = ()
+    """nDCG@10 in the mean over sizes and these queries; empty where the weight was set."""
+
+
 class Manifest(_Record):
     """Everything in ``config.json``; enough to load, to check and to tell where it came from."""
 
@@ -232,13 +253,15 @@ class Manifest(_Record):
     stages: tuple[dict[str, Any], ...] = ()
     """Per stage: sizes, steps, best step, columns that ADS kept, validation curve."""
     data: dict[str, str]
-    """Name and sha256 fingerprints of corpus, queries and qrels."""
+    """Name and sha256 fingerprints of corpus, queries, qrels and sentences."""
     validation: Validation | None = None
     choice: Choice | None = None
     feedback: FeedbackRecord | None = None
     """None in an older artefact, and where training had no judgements to choose from."""
     adaptations: tuple[Adaptation, ...] = ()
     """What queries learned since, oldest first (`smec adapt`)."""
+    sentences: SentencesRecord | None = None
+    """None where the dataset had none."""
     libraries: dict[str, str]
     tensors_sha256: str
 

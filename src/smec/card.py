@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 from smec.adaptation import Adaptation
-from smec.artefact import FeedbackRecord, GroupMetrics, Manifest, SizeMetrics, Validation
+from smec.artefact import (
+    FeedbackRecord,
+    GroupMetrics,
+    Manifest,
+    SentencesRecord,
+    SizeMetrics,
+    Validation,
+)
 from smec.codecs import code_bytes
 
 OTHERS = {"pca_centred": "pca-centred", "spectemp": "spectemp", "truncate": "truncate"}
@@ -77,6 +84,8 @@ def _card_table(manifest: Manifest) -> list[str]:
     if validation is None:
         return ["The no-harm gate was switched off: nothing was measured.", ""]
     lines = [line for one in validation.tables() for line in _one_table(one, manifest)]
+    if manifest.sentences is not None:
+        lines += [sentences_sentence(manifest.sentences), ""]
     if manifest.feedback is not None:
         lines += [feedback_sentence(manifest.feedback), ""]
     return lines
@@ -250,6 +259,23 @@ def feedback_sentence(record: FeedbackRecord) -> str:
             f"({record.queries_new} queries)."
         )
     return " ".join(told)
+
+
+def sentences_sentence(record: SentencesRecord) -> str:
+    """Say how the sentences of documents were used, and what that was decided by."""
+    told = f"{record.count:,} sentences of documents"
+    if record.weight is None:
+        return (
+            f"{told} were learned from as queries without judgements. Whether they help could not be "
+            "checked, as no judged query was read."
+        )
+    if not record.compared:
+        return f"{told} have weight {record.weight:g}, which was not compared with others."
+    scores = ", ".join(f"{one.score:.4f} with weight {one.weight:g}" for one in record.compared)
+    return (
+        f"{told} were tried as further pairs: {scores} ({record.queries} held-out queries, mean of the "
+        f"sizes). Only a significant gain counts: weight {record.weight:g} was chosen."
+    )
 
 
 def fallback_reason(validation: Validation, size: SizeMetrics) -> str:

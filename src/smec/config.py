@@ -41,6 +41,9 @@ class RankConfig(_Settings):
     """Divides cosines (range -1 to 1) before the softmax or the logistic."""
     weight: float = Field(1.0, ge=0)
     """Factor of the rank loss."""
+    sentences: float | None = Field(None, ge=0)
+    """Factor of InfoNCE on sentences of documents, where the dataset has a split of them. None: chosen on
+    held-out queries, 0 among what is compared."""
 
 
 class DistillationConfig(_Settings):
@@ -311,7 +314,11 @@ def trained_config(manifest: Manifest) -> TrainConfig:
     """Read the configuration that a compressor was trained with: that of the chosen candidate, if any."""
     config = parsed(TrainConfig, manifest.training, "the compressor's configuration")
     chosen = None if manifest.validation is None else manifest.validation.candidate
-    return config if chosen is None else candidate_config(config, chosen)
+    config = config if chosen is None else candidate_config(config, chosen)
+    if manifest.sentences is None or manifest.sentences.weight is None:
+        return config
+    rank = config.rank.model_copy(update={"sentences": manifest.sentences.weight})
+    return config.model_copy(update={"rank": rank})
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -65,7 +65,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "start": "identity",
         "layers": "fresh",
         "selection": "ads",
-        "rank": {"loss": "pairwise"},
+        "rank": {"loss": "pairwise", "sentences": 0.0},
         "memory": {"loss": "absolute", "weight": 1.0, "size": 4096, "neighbours": 10, "anchors": 128},
         "optimiser": {
             "steps": 200,

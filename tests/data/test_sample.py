@@ -51,6 +51,18 @@ def test_the_sample_is_that_of_the_corpus_in_memory(form: str, tmp_path: Path) -
     assert seen[-1] == (40, 40)
 
 
+@pytest.mark.parametrize("split", ["train", None])
+def test_documents_with_a_sentence_are_in_the_sample(tmp_path: Path, split: str | None) -> None:
+    corpus = folder(tmp_path, "parquet", rows_of(40))
+    (corpus / "qrels" / "sentences.tsv").write_text(f"{HEADER}q1\td39\t1\n", "utf-8")
+    dataset = open_sample(corpus, 8, split=split)
+    sentences = dataset.sentences()
+    assert sentences is not None and sentences.qrels == {"q1": {"d39": 1}}
+    assert dataset.splits == (("train",) if split else ())
+    assert len(dataset.corpus) == 8
+    assert [] == dataset.unjudged("train").tolist()
+
+
 @pytest.mark.parametrize("form", STREAMS)
 def test_moments_and_fingerprint_are_of_all_rows(form: str, tmp_path: Path) -> None:
     dataset = open_sample(folder(tmp_path, form, rows_of(40)), 8)

@@ -39,6 +39,14 @@ def test_queries_that_another_split_names_are_left_out_and_judged_ones_too() -> 
     assert found(dataset(), judged=False) == ["q0", "q1", "q4", "q5"]
 
 
+def test_sentences_are_no_queries_without_judgements() -> None:
+    qrels = {"train": TRAIN, "sentences": {"q4": {"d4": 1}}}
+    data = Dataset(table("d", 9), table("q", 6, 1), qrels)
+    assert found(data) == ["q1", "q2", "q3", "q5"]
+    assert data.splits == ("train",)
+    assert data.fingerprint("train").keys() == {"corpus", "queries", "qrels", "sentences"}
+
+
 def test_a_log_is_part_of_the_fingerprint() -> None:
     log = table("l", 3, seed=2)
     assert dataset(log).fingerprint("train").keys() - dataset().fingerprint("train").keys() == {"log"}

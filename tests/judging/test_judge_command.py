@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from judging.conftest import HEADER, Hidden, Run, assert_refused, hide
+from judging.conftest import HEADER, Hidden, Run, assert_refused, hide, write_labels
 from judging.judging_server import JudgingServer
 from smec import __version__
 from smec.data import Dataset
@@ -224,3 +224,12 @@ def test_settings_that_make_no_sense(small: Hidden, run: Run, words: list[str], 
     before = small.files()
     assert_refused(run(small.folder, *words), message)
     assert small.files() == before
+
+
+def test_sentences_of_documents_are_not_judged(small: Hidden, run: Run, server: JudgingServer) -> None:
+    """Their split says what they are; a judge would be asked what is known."""
+    sentences = dict(list(small.truth.items())[:5])
+    write_labels(small.folder / "qrels" / "sentences.tsv", sentences)
+    assert run(small.folder).exit_code == 0
+    assert len(server.requests) == 12 - 5
+    assert not set(read_qrels(small.train)) & set(sentences)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smec.cli.options import Force
-from smec.errors import ConfigError
+from smec.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from smec.embedding import Role, TextEncoder
@@ -42,6 +42,14 @@ def embed(
             "from the environment variable SMEC_API_KEY."
         ),
     ] = None,
+    sentences: Annotated[
+        int,
+        typer.Option(
+            help="Draw one sentence or title of so many documents as further training queries, each relevant "
+            "to its document.",
+            min=0,
+        ),
+    ] = 0,
     query_prompt: Annotated[
         str | None, typer.Option(help="Put before every query. Default: the model's own, where it has one.")
     ] = None,
@@ -96,6 +104,8 @@ def embed(
     folder = cache or output.with_name(f"{output.name}.embedding")
     check_keeps(output, corpus, folder)
     source = TextSource.open(corpus)
+    if sentences:
+        source = _with_sentences(source, sentences)
     of_endpoint = {"concurrency": concurrency, "requests_per_minute": requests_per_minute}
     _check_settings(endpoint, of_endpoint)
     encoder = open_encoder(
@@ -118,6 +128,20 @@ def embed(
         remove_cache(folder)
     typer.echo(f"saved: {output} ({ahead.texts:,} texts, {width} dims{_tokens(encoder)})")
     typer.echo(f"next:  smec train {output} -o MY-MODEL{'' if source.qrels else ' --unsupervised'}")
+
+
+def _with_sentences(source: TextSource, count: int) -> TextSource:
+    try:
+        from smec.embedding.sentences import with_sentences
+    except ModuleNotFoundError as error:
+        if error.name != "sentencex":
+            raise
+        raise MissingExtraError("sentencex", "embed", "--sentences") from error
+    found = with_sentences(source, count)
+    drawn = len(found.sentences)
+    fewer = "" if drawn == count else f" of {count:,} that were asked for: no other document has one to draw"
+    typer.echo(f"{drawn:,} sentences{fewer}")
+    return found
 
 
 def _estimate(source: TextSource, encoder: TextEncoder, folder: Path) -> Estimate:

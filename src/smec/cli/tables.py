@@ -76,6 +76,10 @@ def print_outcome(compressor: Compressor) -> None:
         print_validation(validation, compressor.manifest.training.get("codec") or "float32")
     for dim, method in compressor.fallbacks.items():
         typer.echo(f"warning: size {dim} is {method}: {_reason(validation, dim)}", err=True)
+    if compressor.manifest.sentences is not None:
+        from smec.card import sentences_sentence
+
+        print_sentence(sentences_sentence(compressor.manifest.sentences))
     if compressor.manifest.feedback is not None:
         from smec.card import feedback_sentence
 

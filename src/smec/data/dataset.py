@@ -12,7 +12,7 @@ import numpy as np
 
 from smec.data.embeddings import Embeddings, numbered
 from smec.data.fingerprint import embeddings_sha256, qrels_sha256
-from smec.data.folder import check_folder, find_corpus, find_qrels, find_queries
+from smec.data.folder import SENTENCES, check_folder, find_corpus, find_qrels, find_queries
 from smec.data.moments import Moments, moments_of
 from smec.data.qrels import Qrels, check_grades, line_of, read_qrels
 from smec.data.readers import read_vectors
@@ -181,8 +181,18 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that have qrels."""
-        return tuple(self.qrels)
+        """Names of the splits of judgements, so without that of sentences."""
+        return tuple(split for split in self.qrels if split != SENTENCES)
+
+    def sentences(self) -> JudgedQueries | None:
+        """Return the sentences of documents, each with its own one as relevant; None where there are none.
+
+        Raises
+        ------
+        DataError
+            As for `judged`.
+        """
+        return self.judged(SENTENCES) if SENTENCES in self.qrels else None
 
     def judged(self, split: str) -> JudgedQueries:
         """Return the judged queries of a split.
@@ -239,7 +249,7 @@ class Dataset:
         return np.array([row for row, id_ in enumerate(ids) if id_ not in taken], dtype=np.int64)
 
     def fingerprint(self, split: str | None = None) -> dict[str, str]:
-        """SHA-256 of "corpus", "queries" (if any) and, for a given split, "qrels".
+        """SHA-256 of "corpus", "queries" and "sentences" (if any) and, for a given split, "qrels".
 
         The same ids, vectors and judgements give the same hashes from every file format.
 
@@ -255,6 +265,8 @@ class Dataset:
             hashes["log"] = embeddings_sha256(self.log)
         if split is not None:
             hashes["qrels"] = qrels_sha256(self._split(split))
+        if SENTENCES in self.qrels:
+            hashes["sentences"] = qrels_sha256(self.qrels[SENTENCES])
         return hashes
 
     def _split(self, split: str) -> Qrels:

@@ -8,6 +8,9 @@ from smec.data.qrels import SUFFIXES
 from smec.data.readers import READERS
 from smec.errors import DataError
 
+SENTENCES = "sentences"
+"""Split of the pairs that `smec embed --sentences` draws from the documents, which nobody has asked."""
+
 
 def check_folder(path: Path) -> None:
     """Raise DataError unless ``path`` is a folder."""

@@ -14,7 +14,7 @@ from smec.data.columns import string_column
 from smec.data.dataset import Dataset, Whole
 from smec.data.embeddings import Embeddings
 from smec.data.fingerprint import EmbeddingsHash
-from smec.data.folder import check_folder, find_corpus, find_qrels, find_queries
+from smec.data.folder import SENTENCES, check_folder, find_corpus, find_qrels, find_queries
 from smec.data.moments import Moments
 from smec.data.qrels import read_qrels
 from smec.data.readers import STREAMED, read_vectors, streamed
@@ -46,12 +46,12 @@ def open_sample(
     ----------
     path : path of a dataset folder
     rows : int
-        Documents that ``split`` judges are kept beyond them if they are more.
+        Documents that ``split`` judges, or that have a sentence, are kept beyond them if they are more.
     seed : int
         Of the sample; the same rows as `drawn_rows` takes.
     split : str, optional
-        The only split of a sampled dataset, as other judgements may name documents that are not in
-        the sample; None: no judgements matter.
+        The only split of a sampled dataset besides its sentences, as other judgements may name documents that
+        are not in the sample; None: no judgements matter.
     progress : callable, optional
         Called with (rows read, rows in all) after each block.
     log : path, optional
@@ -105,7 +105,7 @@ def sampled_dataset(
         As for `sampled`, or the corpus changed while it was read.
     """
     every = {} if folder is None else find_qrels(folder)
-    files = {n: file for n, file in every.items() if n == split}
+    files = {n: file for n, file in every.items() if n in (split, SENTENCES)}
     reserved = {query for n, file in every.items() if n not in (split, "train") for query in read_qrels(file)}
     qrels = {n: read_qrels(file) for n, file in files.items()}
     judged = {document for of in qrels.values() for documents in of.values() for document in documents}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
 from smec.embedding import Role, TextEncoder
 from smec.embedding.cache import text_key
-from smec.embedding.source import TextSource
+from smec.embedding.source import Text, TextSource
 from smec.endpoint import BYTES_PER_TOKEN
 
 
@@ -20,7 +20,7 @@ class Estimate:
     Parameters
     ----------
     texts : int
-        In corpus and queries.
+        In corpus and queries, with the sentences.
     cached : int
         Of these, texts whose vectors an earlier run has left.
     missing : int
@@ -52,12 +52,16 @@ def estimate(source: TextSource, encoder: TextEncoder, cache: Container[bytes]) 
         A text or its id cannot be used.
     """
     texts = cached = missing = characters = bytes_ = calls = 0
-    roles: tuple[Role, ...] = ("document", "query")
+    parts: tuple[tuple[Role, Iterable[Text]], ...] = (
+        ("document", source.checked("document")),
+        ("query", source.checked("query")),
+        ("query", source.sentences),
+    )
     with closing(sqlite3.connect("")) as seen:  # a private file that SQLite makes and deletes by itself
         seen.execute("CREATE TABLE keys (key BLOB PRIMARY KEY) WITHOUT ROWID")
-        for role in roles:
+        for role, of_part in parts:
             identity, before = encoder.identity(role), missing
-            for text in source.checked(role):
+            for text in of_part:
                 texts += 1
                 key = text_key(identity, text.whole)
                 if key in cache:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
 from smec.embedding import Role, TextEncoder
 from smec.embedding.cache import VectorCache, text_key
-from smec.embedding.source import Text, TextSource
+from smec.embedding.source import Text
 from smec.errors import EncoderError
 from smec.vectors import FloatArray
 
@@ -37,10 +37,17 @@ class Filler:
         self.width: int | None = None
         """D, once a vector is known."""
 
-    def fill(self, source: TextSource, role: Role) -> None:
-        """Embed all texts of a role that are not cached.
+    def fill(self, texts: Iterable[Text], role: Role, name: str) -> None:
+        """Embed all texts that are not cached.
 
         Memory is bounded by the batches at work. Where one fails, those at work are waited for and kept.
+
+        Parameters
+        ----------
+        texts : iterable of Text
+        role : {"query", "document"}
+        name : str
+            What messages call the texts.
 
         Raises
         ------
@@ -50,11 +57,10 @@ class Filler:
             The encoder fails, or answers with too few vectors, another width or numbers that cannot be
             used; names the batch or the text.
         """
-        name = str(source.file(role))
         working: dict[Future[Sequence[FloatArray]], Batch] = {}
         with ThreadPoolExecutor(self._encoder.concurrency) as pool:
             try:
-                for batch in self._batches(source, role):
+                for batch in self._batches(texts, role):
                     if len(working) >= self._encoder.concurrency:
                         self._take(working, name)
                     wholes = [text.whole for _, text in batch]
@@ -68,10 +74,10 @@ class Filler:
                 self._rescue(working, name)
                 raise
 
-    def _batches(self, source: TextSource, role: Role) -> Iterator[Batch]:
+    def _batches(self, texts: Iterable[Text], role: Role) -> Iterator[Batch]:
         identity = self._encoder.identity(role)
         batch: dict[bytes, Text] = {}
-        for text in source.texts(role):
+        for text in texts:
             key = text_key(identity, text.whole)
             if key in batch:
                 continue

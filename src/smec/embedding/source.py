@@ -13,10 +13,13 @@ from smec.data.qrels import read_qrels
 from smec.embedding import Role
 from smec.errors import DataError
 
+SENTENCE = "sentence:"
+"""Beginning of a sentence's id; the id of its document follows."""
+
 
 @dataclass(frozen=True)
 class Text:
-    """A line of ``corpus.jsonl`` or ``queries.jsonl``."""
+    """A line of ``corpus.jsonl`` or ``queries.jsonl``, or a sentence of the former."""
 
     id: str
     text: str
@@ -84,11 +87,14 @@ class TextSource:
     corpus : Path
     queries : Path, optional
     qrels : tuple of Path
+    sentences : tuple of Text
+        Sentences of documents, which are embedded as queries; ``line`` is that of the document.
     """
 
     corpus: Path
     queries: Path | None
     qrels: tuple[Path, ...]
+    sentences: tuple[Text, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> TextSource:

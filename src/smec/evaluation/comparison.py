@@ -78,7 +78,7 @@ def evaluate(
         ir-measures or scipy is not installed.
     """
     sizes = [_sizes(encoder, dims, dataset) for encoder in encoders]
-    task = _retrieval(dataset, split) if dataset.qrels else _agreement(dataset, seed)
+    task = _retrieval(dataset, split) if dataset.splits else _agreement(dataset, seed)
     full = task.measure(normalise, normalise)
     pairs = [(encoder, dim) for encoder, of in zip(encoders, sizes, strict=True) for dim in of]
     results = []
@@ -90,7 +90,7 @@ def evaluate(
     new, seen = _by_group(full[task.headline], task.groups, seed)
     return Evaluation(
         dataset=dataset.name,
-        split=split if dataset.qrels else None,
+        split=split if dataset.splits else None,
         queries=len(full[task.headline]),
         full=_means(full),
         full_ci=bootstrap_interval(full[task.headline], seed=seed),
@@ -99,7 +99,7 @@ def evaluate(
         full_new=new,
         full_seen=seen,
         groups=task.groups,
-        not_told_apart=why_not_told_apart(dataset.qrels, split),
+        not_told_apart=why_not_told_apart({name: dataset.qrels[name] for name in dataset.splits}, split),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smec.data import Dataset, Embeddings, Qrels
+from smec.data.folder import SENTENCES
 from smec.errors import DataError
 from smec.evaluation.search import search_blocks, trec_tie_order
 from smec.vectors import normalise, row_blocks
@@ -61,7 +62,7 @@ def readable(dataset: Dataset) -> Embeddings:
 
 
 def unjudged(dataset: Dataset, queries: Embeddings) -> list[str]:
-    """Ids of the queries that have no row in the qrels of any split, in their order.
+    """Ids of the queries that have no row in the qrels of any split, so no sentences, in their order.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def unjudged(dataset: Dataset, queries: Embeddings) -> list[str]:
     judged = {query for qrels in dataset.qrels.values() for query in qrels}
     found = [query for query in queries.ids if query not in judged]
     if not found:
-        raise DataError(f"{dataset.name}: all {len(queries):,} queries are judged; nothing is left to ask")
+        asked = len(queries) - len(dataset.qrels.get(SENTENCES, {}))
+        raise DataError(f"{dataset.name}: all {asked:,} queries are judged; nothing is left to ask")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from smec import __version__
-from smec.artefact import Choice, FeedbackRecord, Validation
+from smec.artefact import Choice, FeedbackRecord, SentencesRecord, Validation
 from smec.block import Block
 from smec.calibration import calibrate
 from smec.codecs import usual
@@ -63,6 +63,7 @@ def assemble(
     *,
     choice: Choice | None,
     feedback: FeedbackRecord | None,
+    sentences: SentencesRecord | None,
     stages: Sequence[dict[str, Any]],
     data: dict[str, str],
     software: dict[str, str],
@@ -83,6 +84,7 @@ def assemble(
             "validation": validation,
             "choice": choice,
             "feedback": feedback,
+            "sentences": sentences,
             "libraries": software,
         },
         dataset.corpus.vectors[rows],

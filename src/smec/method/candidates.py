@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from smec.method.gate import LEVEL, Linear, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
+from smec.vectors import Float32Array
 
 TOLERANCE = 0.003
 """Scores on new documents that differ by less are taken as equal; seen documents then decide."""
@@ -46,6 +47,8 @@ class Trained:
         What every fold had made at that step.
     results : list of FoldResult
         Without checks, which take much memory.
+    begun : sequence of ndarray of shape (D, d_1), optional
+        What start "unlabelled" began with, for each fold.
     """
 
     name: str | None
@@ -56,6 +59,7 @@ class Trained:
     seen: float
     checks: list[Check]
     results: list[FoldResult]
+    begun: Sequence[Float32Array] | None = None
 
 
 def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, TrainConfig]:
@@ -93,17 +97,15 @@ def train_candidates(
     best: Trained | None = None
     unlabelled: Trained | None = None
     for number, (name, settings) in enumerate(configs.items()):
-        # Each training would rotate its columns otherwise, and their mean would mean nothing.
-        alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
-        results = []
-        for place, fold in enumerate(folds):
-            begun = None
-            if settings.start == "unlabelled" and unlabelled is not None:
-                begun = unlabelled.checks[place].widest
-            of = number * len(folds) + place, len(configs) * len(folds)
-            state = states(number, fold.number)
-            results.append(train_fold(start, alike, fold, state, of, resume, progress, begun))
-        trained = best_check(name, settings, folds, results, scored_as(settings.codec))
+        begun = None
+        if settings.start == "unlabelled" and unlabelled is not None:
+            begun = [check.widest for check in unlabelled.checks]
+
+        def state_of(fold: int, number: int = number) -> Checkpoint:
+            return states(number, fold)
+
+        place = number, len(configs)
+        trained = train_folds(start, name, settings, folds, state_of, place, resume, progress, begun)
         if name == UNLABELLED:
             unlabelled = trained
         else:
@@ -112,6 +114,32 @@ def train_candidates(
         return unlabelled
     assert best is not None
     return best
+
+
+def train_folds(
+    start: Start,
+    name: str | None,
+    settings: TrainConfig,
+    folds: Sequence[Fold],
+    state_of: Callable[[int], Checkpoint],
+    place: tuple[int, int],
+    resume: bool,
+    progress: OnProgress | None,
+    begun: Sequence[Float32Array] | None,
+) -> Trained:
+    """Train one configuration on every fold, the first of ``place`` of so many for the progress.
+
+    ``begun`` has for each fold what start "unlabelled" begins with.
+    """
+    # Each training would rotate its columns otherwise, and their mean would mean nothing.
+    alike = settings if len(folds) == 1 else settings.model_copy(update={"turned": False})
+    results = []
+    for number, fold in enumerate(folds):
+        tick = place[0] * len(folds) + number, place[1] * len(folds)
+        first = None if begun is None else begun[number]
+        results.append(train_fold(start, alike, fold, state_of(fold.number), tick, resume, progress, first))
+    trained = best_check(name, settings, folds, results, scored_as(settings.codec))
+    return replace(trained, begun=begun)
 
 
 def _labels_help(labelled: Trained, unlabelled: Trained, folds: Sequence[Fold], corpus: CorpusKind) -> bool:

@@ -76,6 +76,7 @@ def draw_folds(
     """
     processes = execution.processes
     unjudged = teaches_unjudged(config) if unjudged is None else unjudged
+    sentences = dataset.sentences() if config.rank.sentences != 0 else None
     if not config.supervised:
         pool = document_pool(
             dataset,
@@ -83,6 +84,7 @@ def draw_folds(
             limit=config.pool,
             validation=config.validation,
             queries=unjudged,
+            sentences=sentences if unjudged else None,
         )
         return [Fold(0, 1, pool, HeldOut(dataset, pool, processes))]
     check_judgements(dataset)
@@ -93,7 +95,9 @@ def draw_folds(
     logged = None
     if unjudged:
         logged = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=True)
-    pools = fold_pools(dataset, parts, seed=config.seed, limit=config.pool, logged=logged)
+    pools = fold_pools(
+        dataset, parts, seed=config.seed, limit=config.pool, logged=logged, sentences=sentences
+    )
     return [
         Fold(
             number,

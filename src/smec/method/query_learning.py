@@ -154,6 +154,7 @@ def _stage(
         pool.documents,
         pool.queries,
         pool.log.reshape(-1, len(stored.start)),
+        pool.pairs.reshape(-1, len(stored.start)),
         torch.from_numpy(stored.start.copy()),
         teacher_rows(pool, teacher),
         stored=StoredDocuments(

@@ -128,7 +128,10 @@ class Schedule:
             teacher = _normalised([rows @ layer for rows in (queries, log, documents)])
         elif plan.teacher == "originals":
             teacher = self._originals(pool)
-        return Stage(plan, self._config, pool, documents, queries, log, layer, teacher, self._execution)
+        pairs = pool.pairs.reshape(-1, len(before)) @ before + bias
+        return Stage(
+            plan, self._config, pool, documents, queries, log, pairs, layer, teacher, self._execution
+        )
 
     def _originals(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
         matrix = None if self._teacher is None else self._teacher.to(self._execution.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class Stage:
     config : TrainConfig
     pool : Pool
         Original embeddings, which pick and weigh the memory's neighbours.
-    documents, queries, log : Tensor of shape (n, w), (q, w) and (u, w)
+    documents, queries, log, pairs : Tensor of shape (n, w), (q, w), (u, w) and (s, w)
         The same rows as the stage takes them: in the start's basis (nested), or as the frozen
         stage before left them (fresh).
     layer : Tensor of shape (w, >= columns)
@@ -59,6 +59,7 @@ class Stage:
         documents: Tensor,
         queries: Tensor,
         log: Tensor,
+        pairs: Tensor,
         layer: Tensor,
         teacher: tuple[Tensor, Tensor, Tensor] | None = None,
         execution: Execution = ON_CPU,
@@ -73,11 +74,14 @@ class Stage:
         self._documents = documents
         self._queries = queries
         self._log = log
+        self._pairs = pairs
         self._layer = layer
         drawn = {"negatives": config.distillation.negatives} if plan.teacher == "layer" else {}
         options = config.optimiser.model_copy(update=drawn)
         labels = config.rank.weight > 0
-        self._batches = Batches(pool, options, config.seed, plan.number, labels=labels)
+        self._batches = Batches(
+            pool, options, config.seed, plan.number, labels=labels, pairs=bool(config.rank.sentences)
+        )
         self.memory = CrossBatchMemory(pool, config.memory, config.seed, plan.number)
         self._codecs = StageCodecs(
             config.codec,
@@ -187,7 +191,10 @@ class Stage:
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
         asked = ask(torch.cat([self._queries[part.queries], self._log[part.log]]))
-        for q, (d, stored) in zip(asked, self._batch_documents(batch, project), strict=True):
+        documents = self._batch_documents(batch, project)
+        if len(batch.pairs):
+            total = total + self._pair_loss(batch, ask, [stored for _, stored in documents])
+        for q, (d, stored) in zip(asked, documents, strict=True):
             scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
             if self._config.rank.weight and len(batch.queries):
                 total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
@@ -221,6 +228,18 @@ class Stage:
         if rank.loss == "infonce":
             return weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
         return weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
+
+    def _pair_loss(self, batch: Batch, ask: SizeProjection, documents: Sequence[Tensor]) -> Tensor:
+        """InfoNCE of sentences and their documents, summed over the sizes."""
+        rank, mine = self._config.rank, self._processes.share(len(batch.pairs))
+        grades = batch.pair_grades[mine].to(self._device)
+        first = (len(batch.queries) if self._config.rank.weight else 0) + mine.start
+        total = torch.zeros((), device=self._device)
+        for sentences, stored in zip(ask(self._pairs[batch.pairs[mine]]), documents, strict=True):
+            scores = (sentences @ stored.T).float()
+            share = len(scores) / len(batch.pairs)
+            total = total + weighed(share, info_nce, scores, grades, rank.temperature, first)
+        return (rank.sentences or 0.0) * total
 
     def _batch_documents(self, batch: Batch, project: SizeProjection | None) -> list[tuple[Tensor, Tensor]]:
         """The batch's documents in every size, as floats and as they are stored."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.artefact import WeighedScore
 from smec.baselines.pca import principal_axes
 from smec.codecs import check_installed, code_bytes, usual
 from smec.compressor import Compressor
@@ -21,11 +22,12 @@ from smec.method.assembly import assemble, fingerprints, libraries, make_blocks
 from smec.method.baselines import baselines
 from smec.method.candidates import Trained, candidate_configs, train_candidates
 from smec.method.choice import Coded, choose, combinations
-from smec.method.feedback_weight import choose_weight
+from smec.method.feedback_weight import choose_weight as choose_feedback
 from smec.method.fold_scores import measure_agreement, measure_folds
 from smec.method.folds import Fold, Start, average, check_judgements, draw_folds, teaches_unjudged
 from smec.method.gate import Measured, judge
 from smec.method.schedule import OnProgress
+from smec.method.sentences import choose_weight, record, weights
 from smec.method.unjudged import measure_new_documents
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -113,14 +115,14 @@ def train(
     states = _States(checkpoint, run)
     if not resume:
         states.discard()  # those of an earlier training, which a later --resume would meet
-    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
+    trained, compared = _trained(run, states, resume, progress)
     unjudged = None
     if run.config.supervised and run.config.corpus == "fixed":
         further = states.further()
         unjudged = measure_new_documents(
             dataset, run.start, trained, further, resume=resume, progress=progress
         )
-    compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged)
+    compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged, compared=compared)
     if not keep_checkpoint:
         states.discard()
     return compressor
@@ -129,7 +131,7 @@ def train(
 def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compressor, Compressor]:
     """Train once; return what the gate ships, and the trained map at every size."""
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    trained, _ = _trained(run, _States(None, run), False, None)
     return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
 
 
@@ -148,7 +150,7 @@ def cross_validate(
         Whether the query asks for documents that are relevant to no fitted query.
     """
     run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained = train_candidates(run.start, run.config, run.folds, _States(None, run), False, None)
+    trained, _ = _trained(run, _States(None, run), False, None)
     new = [np.arange(fold.held_out.count) < fold.held_out.new for fold in run.folds]
     scores = np.concatenate([check.scores for check in trained.checks], axis=1)
     return run.start.sizes, scores, np.concatenate(new)
@@ -165,6 +167,8 @@ class _Run:
     folds: list[Fold]
     stored: list[Coded]
     """Sizes and codecs to choose from; empty where nothing is to be chosen."""
+    weights: tuple[float, ...]
+    """Weights of sentences that are compared with 0."""
 
 
 def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume: bool) -> _Run:
@@ -198,11 +202,27 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
             f"{dataset.name}: queries 'own' learn from queries, and there are fewer than {FEWEST_LOGGED} "
             "different ones; add some (queries.*, or --queries LOG), or leave queries 'shared'"
         )
-    return _Run(dataset, config, data, start, folds, stored)
+    return _Run(dataset, config, data, start, folds, stored, weights(dataset, config))
+
+
+def _trained(
+    run: _Run, states: _States, resume: bool, progress: OnProgress | None
+) -> tuple[Trained, tuple[WeighedScore, ...]]:
+    """Train the candidates; train the best one with sentences too, where there are any to weigh."""
+    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
+    if not run.weights:
+        return trained, ()
+    first = states.candidates
+    return choose_weight(run.start, trained, run.folds, run.weights, states, first, resume, progress)
 
 
 def _ship(
-    run: _Run, trained: Trained, *, gate: bool, unjudged: dict[int, Measured] | None = None
+    run: _Run,
+    trained: Trained,
+    *,
+    gate: bool,
+    unjudged: dict[int, Measured] | None = None,
+    compared: tuple[WeighedScore, ...] = (),
 ) -> Compressor:
     """Decide what every size ships, and make the compressor."""
     config, start = run.config, run.start
@@ -238,9 +258,10 @@ def _ship(
         make_blocks(candidates, validation, trained.results[0].heads),
         validation,
         choice=choose(start, run.folds, trained, validation, run.stored) if run.stored else None,
-        feedback=choose_weight(run.dataset, start, run.folds, trained, validation)
+        feedback=choose_feedback(run.dataset, start, run.folds, trained, validation)
         if config.supervised
         else None,
+        sentences=record(run.dataset, trained.config, compared, run.folds),
         stages=[stage for result in trained.results for stage in result.stages],
         data=run.data,
         software=libraries() | start.execution.provenance(),
@@ -253,7 +274,9 @@ class _States:
     def __init__(self, path: str | Path | None, run: _Run) -> None:
         self._path = None if path is None else Path(path)
         self._run = run
-        self._candidates = len(candidate_configs(run.config, len(run.folds)))
+        self.candidates = len(candidate_configs(run.config, len(run.folds)))
+        # Behind the candidates come those with sentences; a fixed corpus has two more, for new documents.
+        self._trainings = self.candidates + len(run.weights) + 2
 
     def __call__(self, candidate: int, fold: int) -> Checkpoint:
         """Return the state of one training."""
@@ -270,11 +293,11 @@ class _States:
 
     def further(self) -> tuple[Checkpoint, Checkpoint]:
         """Return the states of what a fixed corpus trains further, for new documents."""
-        return self(self._candidates, 0), self(self._candidates + 1, 0)
+        return self(self._trainings - 2, 0), self(self._trainings - 1, 0)
 
     def discard(self) -> None:
         """Remove the files of all trainings."""
-        for candidate in range(self._candidates + 2):
+        for candidate in range(self._trainings):
             for fold in range(len(self._run.folds)):
                 self(candidate, fold).discard()
 
@@ -288,7 +311,7 @@ def opened(
 
 
 def found(dataset: Dataset, config: TrainConfig) -> str:
-    """Say what there is to learn from: "809 queries, 30 of them judged; 5,183 documents".
+    """Say what there is to learn from: "809 queries, 30 of them judged; 2,000 sentences; 5,183 documents".
 
     Raises
     ------
@@ -297,6 +320,8 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
     """
     judged = len(judged_train_queries(dataset)) if config.supervised else 0
     said = f"{dataset.moments.rows:,} documents"
+    if (sentences := dataset.sentences()) is not None:
+        said = f"{len(sentences):,} sentences; {said}"
     queries = judged + _unjudged(dataset, config)
     return f"{queries:,} queries, {judged:,} of them judged; {said}" if queries else said
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from smec import __version__
 from smec.atomic import check_free, replacing
-from smec.card import best_other, feedback_sentence, groups, remarks
+from smec.card import best_other, feedback_sentence, groups, remarks, sentences_sentence
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
 from smec.config import trained_config
@@ -248,6 +248,7 @@ def _render(jinja2: ModuleType, contents: Mapping[str, Any]) -> str:
     environment.filters |= {"score": lambda value: f"{value:.3f}", "drawn": lambda chart: markup(chart.svg())}
     environment.globals |= {"gate_groups": groups, "gate_remarks": remarks, "best_other": best_other}
     environment.globals["feedback_sentence"] = feedback_sentence
+    environment.globals["sentences_sentence"] = sentences_sentence
     folder = Path(__file__).parent
     style, script = (markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

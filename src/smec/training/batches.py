@@ -29,12 +29,18 @@ class Batch:
     documents : ndarray of shape (n,)
         Rows of ``pool.documents``: a positive of each judged query first, then negatives, random ones last.
     grades : Tensor of shape (B, n), float32
+    pairs : ndarray of shape (P,)
+        Rows of ``pool.pairs``; the documents of these come right behind the positives of judged queries.
+    pair_grades : Tensor of shape (P, n), float32
+        1 where a document is that of the pair.
     """
 
     queries: IntArray
     log: IntArray
     documents: IntArray
     grades: Tensor
+    pairs: IntArray
+    pair_grades: Tensor
 
 
 class Batches:
@@ -48,15 +54,25 @@ class Batches:
     seed, stage : int
     labels : bool
         Whether a relevant document of each judged query is drawn.
+    pairs : bool
+        Whether sentences are drawn with their documents, where there are any.
     """
 
     def __init__(
-        self, pool: Pool, options: OptimiserConfig, seed: int, stage: int, *, labels: bool = True
+        self,
+        pool: Pool,
+        options: OptimiserConfig,
+        seed: int,
+        stage: int,
+        *,
+        labels: bool = True,
+        pairs: bool = False,
     ) -> None:
         self._pool = pool
         self._options = options
         self._key = [seed, 1, stage]
         self._labels = labels
+        self._pairs = len(pool.pairs) if pairs else 0
         self._of_row = np.zeros(len(pool.rows), dtype=np.float32)  # scratch: one query's grades
         count = min(options.hard_negatives, len(pool.rows))
         self._nearest = _nearest(pool.queries, pool.documents, count)
@@ -72,8 +88,11 @@ class Batches:
         positives = np.array([self._draw_positive(query, rng) for query in asked], dtype=np.int64)
         random = self._random(rng, len(queries), len(log))
         hard = np.concatenate([self._nearest[queries].ravel(), self._nearest_logged[log].ravel()])
-        documents = np.concatenate([positives, np.unique(hard), random])
-        return Batch(queries, log, documents, self._grade_matrix(queries, documents))
+        pairs = self._epoch_slice(step, self._pairs, 2**33)
+        theirs = self._pool.pair_rows[pairs]
+        documents = np.concatenate([positives, theirs, np.unique(hard), random])
+        grades = torch.from_numpy((theirs[:, None] == documents).astype(np.float32))
+        return Batch(queries, log, documents, self._grade_matrix(queries, documents), pairs, grades)
 
     def _random(self, rng: np.random.Generator, queries: int, log: int) -> IntArray:
         """Random documents: negatives, and where there are no queries anchors in place of them."""

@@ -53,6 +53,10 @@ class Pool:
         Queries without judgements that are taught.
     held_out_log : ndarray of shape (w, D), float32
         Queries without judgements that are not taught; the validation of a training without labels.
+    pairs : Tensor of shape (s, D), float32
+        Sentences of documents.
+    pair_rows : ndarray of shape (s,)
+        Pool row of the document of each; none is relevant to a held-out query that asks for new documents.
     """
 
     rows: IntArray
@@ -64,6 +68,8 @@ class Pool:
     new: int = 0
     log: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     held_out_log: Float32Array = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    pairs: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    pair_rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def ids(self) -> range:
@@ -77,11 +83,18 @@ class Pool:
             documents=self.documents.to(device),
             queries=self.queries.to(device),
             log=self.log.to(device),
+            pairs=self.pairs.to(device),
         )
 
 
 def document_pool(
-    dataset: Dataset, *, seed: int, limit: int, validation: ValidationConfig, queries: bool = False
+    dataset: Dataset,
+    *,
+    seed: int,
+    limit: int,
+    validation: ValidationConfig,
+    queries: bool = False,
+    sentences: JudgedQueries | None = None,
 ) -> Pool:
     """Draw the pool of a training without labels, and the queries that are held out, or else documents.
 
@@ -95,6 +108,8 @@ def document_pool(
         Its ``share`` and ``most``.
     queries : bool
         Whether queries are taught and held out, where there are any.
+    sentences : JudgedQueries, optional
+        Sentences of documents, which are taught as queries without judgements, and never held out.
 
     Raises
     ------
@@ -112,8 +127,10 @@ def document_pool(
     log = held_out_log = np.empty((0, documents.shape[1]), dtype=np.float32)
     if queries:
         log, held_out_log = logged_queries(dataset, seed=seed, validation=validation, judged=False)
+    if sentences is not None:
+        log = np.concatenate([log, normalise(sentences.vectors)])
     held = np.empty(0, dtype=np.int64)
-    if not len(log):
+    if not len(held_out_log):
         order = np.random.default_rng([seed, 0]).permutation(len(rows))
         held = np.sort(order[: _held_out_count(len(rows), validation)])
     return Pool(rows, documents, none, (), None, held, log=torch.from_numpy(log), held_out_log=held_out_log)
@@ -180,6 +197,7 @@ def fold_pools(
     seed: int,
     limit: int,
     logged: tuple[Float32Array, Float32Array] | None = None,
+    sentences: JudgedQueries | None = None,
 ) -> list[Pool]:
     """Draw one pool per fold: the same documents, the fold's queries to fit and those held out.
 
@@ -193,13 +211,17 @@ def fold_pools(
         Most corpus rows of the pool, but for the judged ones.
     logged : (taught, held out), optional
         Queries without judgements, as `logged_queries` draws them: the same for all folds.
+    sentences : JudgedQueries, optional
+        Sentences of documents. A fold leaves out those of its new documents, which stay new.
     """
     taught, held_out_log = logged or (np.empty((0, dataset.dim), np.float32),) * 2
     named = {
         row for fold in folds for part in (fold.fit, fold.new, fold.seen) for of in part.grades for row in of
     }
+    named |= set() if sentences is None else {row for of in sentences.grades for row in of}
     rows = drawn_rows(len(dataset.corpus), np.array(sorted(named), dtype=np.int64), limit, seed)
     documents = _unit(dataset.corpus.vectors, rows)
+    pairs = [_pairs(sentences, fold, rows, dataset.dim) for fold in folds]
     return [
         Pool(
             rows=rows,
@@ -211,9 +233,24 @@ def fold_pools(
             new=len(fold.new),
             log=torch.from_numpy(taught),
             held_out_log=held_out_log,
+            pairs=of_fold[0],
+            pair_rows=of_fold[1],
         )
-        for fold in folds
+        for fold, of_fold in zip(folds, pairs, strict=True)
     ]
+
+
+def _pairs(
+    sentences: JudgedQueries | None, fold: DocumentFold, rows: IntArray, dim: int
+) -> tuple[Tensor, IntArray]:
+    """Sentences of documents that are not new in a fold, and the pool rows of these documents."""
+    if sentences is None:
+        return torch.empty(0, dim), np.empty(0, dtype=np.int64)
+    new = {row for grades in fold.new.grades for row, grade in grades.items() if grade > 0}
+    named = np.array([max(grades, key=lambda row: grades[row]) for grades in sentences.grades])
+    kept = ~np.isin(named, list(new))
+    vectors = normalise(sentences.vectors[kept])
+    return torch.from_numpy(vectors), np.searchsorted(rows, named[kept])
 
 
 def _held_out_count(total: int, validation: ValidationConfig) -> int:

@@ -22,7 +22,7 @@ from synthetic_data import quick, with_sentences
 
 
 def config_of(**fields: Any) -> TrainConfig:
-    return quick(candidates=("tempered",), **fields)
+    return quick(candidates=("tempered",), start="pca", **fields)
 
 
 @cache

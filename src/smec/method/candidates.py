@@ -75,9 +75,11 @@ def candidate_configs(config: TrainConfig, folds: int) -> dict[str | None, Train
     configs: dict[str | None, TrainConfig] = {name: candidate_config(config, name) for name in names}
     configs = configs or {None: config}
     if UNLABELLED in configs or any(of.start == "unlabelled" for of in configs.values()):
-        # Labels alone say how queries differ from documents.
-        first = candidate_config(config, UNLABELLED).model_copy(update={"queries": "shared"})
-        return {UNLABELLED: first, **{name: of for name, of in configs.items() if name != UNLABELLED}}
+        others = {name: of for name, of in configs.items() if name != UNLABELLED}
+        first = candidate_config(config, UNLABELLED)
+        if others:  # what goes on from it begins with one matrix for both
+            first = first.model_copy(update={"queries": "shared"})
+        return {UNLABELLED: first, **others}
     return configs
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from smec.artefact import SentencesRecord, WeighedScore
 from smec.config import TrainConfig
 from smec.data import Dataset
-from smec.method.candidates import States, Trained, train_folds
+from smec.method.candidates import States, Trained, candidate_configs, train_folds
 from smec.method.folds import Fold, Start, teaches_unjudged
 from smec.method.gate import LEVEL, Scores, significant
 from smec.method.schedule import OnProgress
+from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
 
 WEIGHTS = (0.3, 1.0)
@@ -32,6 +33,7 @@ def as_log(config: TrainConfig) -> bool:
 
 def choose_weight(
     start: Start,
+    config: TrainConfig,
     trained: Trained,
     folds: Sequence[Fold],
     compared: Sequence[float],
@@ -45,6 +47,8 @@ def choose_weight(
     Parameters
     ----------
     start : Start
+    config : TrainConfig
+        The configuration of the training as a whole.
     trained : Trained
         What was chosen without sentences.
     folds : sequence of Fold
@@ -65,17 +69,20 @@ def choose_weight(
         What was compared, 0 first: mean over sizes and the held-out queries that decide.
     """
     best, scores = trained, [WeighedScore(weight=0.0, score=trained.score)]
+    name, settings, begun = trained.name, trained.config, trained.begun
+    labelled = {of: one for of, one in candidate_configs(config, len(folds)).items() if of != UNLABELLED}
+    if name == UNLABELLED and labelled:  # sentences are labels too, and go on from it as these do
+        name, settings = next(iter(labelled.items()))
+        begun = [check.widest for check in trained.checks]
     for number, weight in enumerate(compared):
-        rank = trained.config.rank.model_copy(update={"sentences": weight})
-        config = trained.config.model_copy(update={"rank": rank})
+        rank = settings.rank.model_copy(update={"sentences": weight})
+        weighed = settings.model_copy(update={"rank": rank})
         place = number, len(compared)
 
         def state_of(fold: int, number: int = number) -> Checkpoint:
             return states(first + number, fold)
 
-        with_pairs = train_folds(
-            start, trained.name, config, folds, state_of, place, resume, progress, trained.begun
-        )
+        with_pairs = train_folds(start, name, weighed, folds, state_of, place, resume, progress, begun)
         scores.append(WeighedScore(weight=weight, score=with_pairs.score))
         gain = _deciding(folds, with_pairs) - _deciding(folds, trained)
         if significant(gain, LEVEL) and with_pairs.score > best.score:

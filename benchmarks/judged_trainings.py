@@ -71,7 +71,10 @@ def gains(source: Path, shown: int, **fields: Any) -> tuple[list[str], list[list
     whole = Dataset.open(source)
     new = new_and_seen(whole.judged("test"), whole.qrels["train"]).new
     dims = fields.get("dims") or default_dims(whole.dim)
-    found = {"full": full_size(whole)[None], "PCA": per_query(whole, fit_baseline("pca", whole, dims))}
+    found = {
+        f"full ({whole.dim} dims)": full_size(whole)[None],
+        "PCA": per_query(whole, fit_baseline("pca", whole, dims)),
+    }
     for name, labels in signals(source, shown):
         found[name] = per_query(whole, _trained(whole, labels, fields))
         print(name, _points(found[name][:, new]), _points(found[name]), flush=True)

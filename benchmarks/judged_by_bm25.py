@@ -9,7 +9,6 @@ stays where it is and is not judged.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,14 +21,13 @@ import numpy as np
 from typer.testing import CliRunner
 
 from benchmarks.bm25_server import Bm25Server
-from benchmarks.markdown import table
+from benchmarks.markdown import table, write_between
 from smec.cli.main import app
 from smec.data import Dataset
 from smec.data.qrels import Qrels, read_qrels
 from smec.demo import demo_folder
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "judgements.md"
-PLACE = re.compile(r"(<!-- judged:begin -->\n).*(<!-- judged:end -->)", flags=re.DOTALL)
 DEMO = "medquad (the demo)"
 CASES = (
     (DEMO, 200),
@@ -115,9 +113,7 @@ def main(data: Path) -> None:
         with opened(data, name) as source:
             rows.append(row(name, source, shown))
         print(" | ".join(rows[-1]), flush=True)
-    block = "\n".join(table(HEAD, rows)) + "\n"
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(PLACE.sub(lambda found: found[1] + block + found[2], page), encoding="utf-8")
+    write_between(PAGE, "judged", table(HEAD, rows))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from smec.atomic import replacing
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table."""
     lines = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def write_between(page: Path, marker: str, lines: Iterable[str]) -> None:
+    """Replace what a page has between ``<!-- marker:begin -->`` and ``<!-- marker:end -->``."""
+    begin, end = f"<!-- {marker}:begin -->\n", f"<!-- {marker}:end -->"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    with replacing(page, force=True) as part:
+        part.write_text("".join([before, begin, *(f"{line}\n" for line in lines), end, after]), "utf-8")
 
 
 def points(value: float) -> str:

@@ -27,6 +27,8 @@ PAGES = (
     "docs/encoders.md",
     "docs/databases.md",
     "docs/feedback.md",
+    "docs/judgements.md",
+    "docs/walkthrough.md",
     "docs/serving.md",
 )
 

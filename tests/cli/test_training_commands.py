@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -180,19 +182,41 @@ def test_a_log_of_queries_teaches_without_labels(
     assert "log" in Compressor.load(tmp_path / "m").manifest.data
 
 
+def test_a_log_in_shards_and_one_without_ids_teach_the_same(
+    dataset: Path, log: Path, quick: Path, tmp_path: Path
+) -> None:
+    bare = without_queries(dataset, tmp_path / "bare")
+    rows = np.load(log)
+    np.save(tmp_path / "bare.npy", rows)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for name, part in (("a", rows[:200]), ("b", rows[200:])):
+        pq.write_table(pa.table({"vector": list(part)}), shards / f"{name}.parquet")
+    words = ("train", bare, "--unsupervised", "--dims", "24", "--config", quick)
+    made = []
+    for number, file in enumerate((log, tmp_path / "bare.npy", shards)):
+        result = run(*words, "-o", tmp_path / f"m{number}", "--queries", file)
+        assert result.exit_code == 0, result.output
+        made.append(Compressor.load(tmp_path / f"m{number}"))
+    assert len({model.fingerprint for model in made}) == 1
+    assert len({model.manifest.data["log"] for model in made}) == 1
+
+
 def test_a_log_that_cannot_be_learned_from_is_refused_in_one_line(
     dataset: Path, log: Path, quick: Path, tmp_path: Path
 ) -> None:
     bare = without_queries(dataset, tmp_path / "bare")
     wide = numbered(tmp_path / "wide.npy", np.ones((9, 5), dtype=np.float32))
     rows = np.array(np.load(log))
+    one = numbered(tmp_path / "one.npy", np.repeat(rows[:1], 30, axis=0))
     cut = numbered(tmp_path / "cut.npy", rows)
     cut.write_bytes(cut.read_bytes()[:-100])
     rows[3, 2] = np.nan
     broken = numbered(tmp_path / "broken.npy", rows)
     for file, message in (
         (tmp_path / "none.npy", "none.npy: no such file"),
-        (bare, "a folder is for a collection's URL"),
+        (bare, "holds a dataset, not the shards of a log; name the file of its queries"),
+        (one, "one.npy: only 1 different queries without judgements, in 30 rows"),
         (wide, "the log of queries has 5 dims, but the corpus 384"),
         (broken, "row 3"),
         (cut, "cut.npy"),

@@ -10,9 +10,10 @@ from dataset_writers import WRITERS
 
 from smec.config import ValidationConfig
 from smec.data import Dataset, Embeddings
+from smec.data.query_log import MOST_LOGGED
 from smec.data.sample import open_sample
 from smec.errors import DataError
-from smec.training.pool import FEWEST_LOGGED, MOST_LOGGED, logged_queries
+from smec.training.pool import FEWEST_LOGGED, logged_queries
 from smec.vectors import Float32Array, normalise
 
 TRAIN = {"q0": {"d0": 1}, "q1": {"d1": 0}}
@@ -115,9 +116,19 @@ def test_a_query_that_was_asked_often_is_taught_once() -> None:
 
 @pytest.mark.parametrize("different", [1, FEWEST_LOGGED - 1])
 def test_too_few_different_queries_are_not_learned_from(different: int) -> None:
-    vectors = np.tile(table("l", different).vectors, (30, 1))
-    taught, held_out = drawn(Embeddings([f"l{row}" for row in range(len(vectors))], vectors))
+    data = Dataset(table("d", 9), table("q", different))
+    taught, held_out = logged_queries(data, seed=0, validation=ValidationConfig(), judged=False)
     assert len(taught) == len(held_out) == 0
+
+
+@pytest.mark.parametrize("different", [1, FEWEST_LOGGED - 1])
+def test_a_log_of_too_few_different_queries_is_refused(different: int) -> None:
+    vectors = np.tile(table("l", different).vectors, (3000, 1))
+    message = f"log: only {different} different queries .*, in {3000 * different:,} rows .*; 8 are needed"
+    with pytest.raises(DataError, match=message):
+        logged_queries(
+            Dataset(table("d", 9), log=vectors), seed=0, validation=ValidationConfig(), judged=False
+        )
 
 
 def test_of_a_long_log_a_part_is_drawn() -> None:

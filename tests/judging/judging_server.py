@@ -22,6 +22,9 @@ STATUS: dict[str, Reply] = {
     "429 for long": (429, {"Retry-After": "86400"}, b'{"message": "slow down"}'),
     "500": (500, {}, b'{"error": "out of memory"}'),
     "html": (200, {}, b"<html>welcome to the proxy</html>"),
+    "brackets": (200, {}, b"[" * 100_000),
+    "brackets in 500": (500, {}, b"[" * 100_000),
+    "moved": (301, {"Location": "http://127.0.0.1:9/v2"}, b""),
     "number": (200, {}, b"7"),
     "error in 200": (200, {}, b'{"error": {"message": "no such model"}}'),
 }

@@ -77,6 +77,9 @@ def test_failures_that_pass_are_sent_again(server: JudgingServer, question: Ques
         ("429 for long", "HTTP 429: .*slow down.*; it asks to wait 86,400 s", 1),
         ("500", "HTTP 500: out of memory; gave up after 3 attempts", 3),
         ("html", "answers with something else than JSON", 1),
+        ("brackets", "answers with something else than JSON", 1),
+        ("brackets in 500", r"HTTP 500: \[\[\[\[.*; gave up after 3 attempts", 3),
+        ("moved", "HTTP 301; it points to http://127.0.0.1:9/v2, and is not followed: name that address", 1),
         ("number", "the reply has no list 'results' or 'data' of scores", 1),
         ("error in 200", "HTTP 200: no such model", 1),
         ("fewer", "the reply has 9 scores for 10 documents", 1),
@@ -305,12 +308,35 @@ def test_a_dataset_without_queries(tmp_path: Path, run: Run) -> None:
 def test_what_has_no_text_is_left_out_and_told(tmp_path: Path, run: Run, server: JudgingServer) -> None:
     documents = list(server._rows)[:6]
     parquet(tmp_path / "corpus.parquet", list("abcdefg"), [*documents, ""])
-    parquet(tmp_path / "queries.parquet", ["p", "q", "r"], ["gout", "", documents[0]])
+    parquet(tmp_path / "queries.parquet", ["p", "q", "r"], ["gout", "", documents[0][:100]])
     result = run(tmp_path, "--threshold", 0.01)
     assert result.exit_code == 0, result.output
     assert "1 queries stay unjudged: they have no text" in result.stdout
     assert [len(body["documents"]) for body in server.requests] == [6, 6]
     assert set(read_qrels(tmp_path / "qrels" / "train.tsv")) <= {"p", "r"}
+
+
+def test_a_query_that_is_a_document_is_not_asked_about_itself(
+    tmp_path: Path, run: Run, server: JudgingServer
+) -> None:
+    documents = list(server._rows)[:6]
+    parquet(tmp_path / "corpus.parquet", list("abcdef"), documents)
+    parquet(tmp_path / "queries.parquet", list("abcdef"), documents)
+    assert run(tmp_path, "--threshold", 0.01, "--top", 5).exit_code == 0
+    for body in server.requests:
+        assert set(body["documents"]) == set(documents) - {body["query"]}
+    made = read_qrels(tmp_path / "qrels" / "train.tsv")
+    assert made and all(query not in judged for query, judged in made.items())
+
+
+def test_train_judgements_of_what_is_not_there_are_refused_before_anything_is_asked(
+    small: Hidden, run: Run, server: JudgingServer
+) -> None:
+    rows = "query-id\tcorpus-id\tscore\nnobody\td1\t1\n"
+    small.train.write_text(rows)
+    for words in ((), ("--threshold", 1)):
+        assert_refused(run(small.folder, *words), "line 2: query id 'nobody' of split 'train' is not in")
+    assert small.train.read_text() == rows and server.requests == []
 
 
 def test_queries_without_any_text_are_refused(tmp_path: Path, run: Run) -> None:
@@ -325,7 +351,7 @@ def test_queries_without_any_text_are_refused(tmp_path: Path, run: Run) -> None:
 
 def test_beirs_json_lines_carry_texts_too(tmp_path: Path, run: Run, server: JudgingServer) -> None:
     documents = list(server._rows)[:12]
-    for name, texts in (("corpus", documents), ("queries", ["gout", documents[3]])):
+    for name, texts in (("corpus", documents), ("queries", ["gout", documents[3][:-20]])):
         records = [{"_id": f"{name[0]}{n}", "title": "", "text": text} for n, text in enumerate(texts)]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(1).normal(size=(len(texts), 4)))
@@ -347,7 +373,7 @@ def test_half_a_surrogate_pair_is_refused_before_anything_is_asked(
     tmp_path: Path, run: Run, server: JudgingServer
 ) -> None:
     for name in ("corpus", "queries"):
-        (tmp_path / f"{name}.jsonl").write_text('{"_id": "a", "text": "gout \\ud800"}\n')
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"_id": "a", "text": "{name} \\ud800"}}\n')
         np.save(tmp_path / f"{name}.npy", np.ones((1, 4)))
     assert_refused(run(tmp_path), "query 'a', or one of its documents, holds half of a surrogate pair")
     assert server.requests == []

@@ -64,8 +64,8 @@ def train(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="With --unsupervised: file of further queries, such as a log. With a URL also a folder of "
-            "queries.* and qrels/train.tsv."
+            help="With --unsupervised: file of further queries, such as a log, or a folder of its Parquet "
+            "shards. No ids are needed. With a URL also a folder of queries.* and qrels/train.tsv."
         ),
     ] = None,
     codec: Annotated[
@@ -184,12 +184,12 @@ def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: 
     """A folder or a collection, with the log of queries if there is one."""
     from smec.method.trainer import opened
 
-    log = queries if queries is not None and not queries.is_dir() else None
     if not is_url(dataset):
-        if queries is not None and log is None:
-            raise ConfigError("--queries: a folder is for a collection's URL; name the file of a log")
-        return opened(dataset, settings, reading, log=log)
+        return opened(dataset, settings, reading, log=queries)
+    from smec.data.query_log import holds_dataset
     from smec.databases.training import open_corpus
+
+    log = queries if queries is not None and not (queries.is_dir() and holds_dataset(queries)) else None
 
     if settings.supervised and (queries is None or log is not None):
         raise ConfigError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 
 from smec.data.blocks import Block, Rows, Source, table_blocks
-from smec.data.columns import check_schema, table_embeddings
+from smec.data.columns import REQUIRED, VECTOR, check_schema, table_embeddings
 from smec.data.embeddings import Embeddings
 from smec.data.places import Location
 from smec.data.readers import reading
@@ -43,10 +43,11 @@ def read(path: Path) -> Embeddings:
     return table_embeddings(table, str(path))
 
 
-def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+def source(path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True) -> Source:
     """Open an Arrow IPC file or stream, or some of its rows; as a memory map, unless it is in a store.
 
-    From there a file is read by record batches, and a stream from its start on.
+    From there a file is read by record batches, and a stream from its start on. Without ``ids`` no other
+    column than ``vector`` is looked at.
 
     Raises
     ------
@@ -56,9 +57,9 @@ def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> 
     with reading(path, "Arrow IPC", pa.ArrowException):
         bytes_ = _opened(path)
         schema = _schema(bytes_)
-        check_schema(schema, str(path))
+        check_schema(schema, str(path), REQUIRED if ids else VECTOR)
         rows = rows or Rows(0, sum(_lengths(bytes_)))
-    return Source(rows.count, schema, _blocks(path, bytes_, dim, rows))
+    return Source(rows.count, schema, _blocks(path, bytes_, dim, rows, None if ids else VECTOR), ids)
 
 
 def lumps(path: Location, most: int) -> list[int]:
@@ -99,7 +100,8 @@ def _schema(bytes_: _Bytes) -> pa.Schema:
 
 def _lengths(bytes_: _Bytes) -> Iterator[int]:
     """Rows of each record batch; no vector is read for it from a file."""
-    reader = _reader(bytes_, [_schema(bytes_).get_field_index("id")])
+    schema = _schema(bytes_)
+    reader = _reader(bytes_, [schema.get_field_index("id" if "id" in schema.names else "vector")])
     if isinstance(reader, pa.RecordBatchStreamReader):
         yield from (batch.num_rows for batch in reader)
         return
@@ -123,19 +125,23 @@ def _record_batches(bytes_: _Bytes, rows: Rows) -> Iterator[tuple[int, pa.Record
         start += length
 
 
-def _blocks(path: Location, bytes_: _Bytes, dim: int | None, rows: Rows) -> Iterator[Block]:
-    for block in table_blocks(_batches(path, bytes_, rows), str(path), dim, rows.first):
+def _blocks(
+    path: Location, bytes_: _Bytes, dim: int | None, rows: Rows, columns: Sequence[str] | None
+) -> Iterator[Block]:
+    for block in table_blocks(_batches(path, bytes_, rows, columns), str(path), dim, rows.first):
         yield block
         if sys.platform != "win32" and isinstance(bytes_, mmap.mmap):
             # Pages that were read are the kernel's again, not the process' as far as it is counted.
             bytes_.madvise(mmap.MADV_DONTNEED)
 
 
-def _batches(path: Location, bytes_: _Bytes, rows: Rows) -> Iterator[pa.RecordBatch]:
+def _batches(
+    path: Location, bytes_: _Bytes, rows: Rows, columns: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
     """Batches of about `BLOCK_ROWS`: large ones in slices, small ones joined."""
     waiting: list[pa.RecordBatch] = []
     with reading(path, "Arrow IPC", pa.ArrowException):
-        for batch in _slices(bytes_, rows):
+        for batch in _slices(bytes_, rows, columns):
             if waiting and sum(map(len, waiting)) + len(batch) > BLOCK_ROWS:
                 yield _joined(waiting)
                 waiting = []
@@ -144,8 +150,9 @@ def _batches(path: Location, bytes_: _Bytes, rows: Rows) -> Iterator[pa.RecordBa
             yield _joined(waiting)
 
 
-def _slices(bytes_: _Bytes, rows: Rows) -> Iterator[pa.RecordBatch]:
-    for start, batch in _record_batches(bytes_, rows):
+def _slices(bytes_: _Bytes, rows: Rows, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    for start, whole in _record_batches(bytes_, rows):
+        batch = whole if columns is None else whole.select(list(columns))
         first, last = max(rows.first, start), min(rows.first + rows.count, start + len(batch))
         wanted = batch.slice(first - start, last - first) if first < last else batch.slice(0, 0)
         wanted.validate(full=True)  # mapped bytes are used as they are: a damaged offset would crash

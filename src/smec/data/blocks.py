@@ -71,9 +71,12 @@ class Source:
 class Streamed(Protocol):
     """What the module of a format that can be read in blocks offers."""
 
-    def source(self, path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+    def source(
+        self, path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True
+    ) -> Source:
         """Open ``path``, whose vectors must have ``dim`` dims or all the same, or some `lumps` of it that
-        follow each other; DataError when it cannot be used.
+        follow each other; DataError when it cannot be used. Without ``ids`` only the vectors matter: a file
+        that has no ids is taken, and the columns of blocks are those of nothing else.
         """
 
     def lumps(self, path: Location, most: int) -> list[int]:
@@ -126,7 +129,8 @@ def table_blocks(
     for batch in batches:
         if not batch.num_rows:
             continue
-        _check_ids(batch.column("id"), name, row)
+        if "id" in batch.schema.names:
+            _check_ids(batch.column("id"), name, row)
         vectors = vector_matrix(batch.column("vector"), name, row, dim)
         dim = vectors.shape[1]
         yield Block(name, row, vectors, batch.columns)

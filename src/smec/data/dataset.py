@@ -15,6 +15,7 @@ from smec.data.fingerprint import embeddings_sha256, qrels_sha256
 from smec.data.folder import SENTENCES, check_folder, find_corpus, find_qrels, find_queries
 from smec.data.moments import Moments, moments_of
 from smec.data.qrels import Qrels, check_grades, line_of, read_qrels
+from smec.data.query_log import QueryLog, drawn_log, read_log
 from smec.data.readers import read_vectors
 from smec.errors import DataError
 from smec.vectors import FloatArray, IntArray
@@ -106,8 +107,8 @@ class Dataset:
         The file that a split was read from, for messages.
     whole : Whole, optional
         Of the corpus that ``corpus`` is only a sample of; see `smec.data.sample.open_sample`.
-    log : Embeddings or ndarray of shape (l, D), optional
-        Queries that nobody judged, beside those of ``queries``.
+    log : QueryLog, Embeddings or ndarray of shape (l, D), optional
+        Queries that nobody judged, beside those of ``queries``; different ones are drawn from it.
     reserved : collection of str
         Ids of queries that other splits judge, where ``qrels`` does not hold these splits.
 
@@ -126,13 +127,13 @@ class Dataset:
         *,
         qrels_files: Mapping[str, Path] | None = None,
         whole: Whole | None = None,
-        log: Embeddings | FloatArray | None = None,
+        log: QueryLog | Embeddings | FloatArray | None = None,
         reserved: Collection[str] = (),
     ) -> None:
         self.name = name
         self._whole = whole
         self._reserved = frozenset(reserved)
-        self.log = log if log is None or isinstance(log, Embeddings) else numbered(log, "log")
+        self.log = log if log is None or isinstance(log, QueryLog) else drawn_log(log)
         self.corpus = corpus if isinstance(corpus, Embeddings) else numbered(corpus, "corpus")
         self.queries = (
             queries if queries is None or isinstance(queries, Embeddings) else numbered(queries, "queries")
@@ -166,7 +167,7 @@ class Dataset:
             qrels={split: read_qrels(file) for split, file in files.items()},
             name=folder.resolve().name,
             qrels_files=files,
-            log=None if log is None else read_vectors(Path(log)),
+            log=None if log is None else read_log(Path(log)),
         )
 
     @property
@@ -262,7 +263,7 @@ class Dataset:
         if self.queries is not None:
             hashes["queries"] = embeddings_sha256(self.queries)
         if self.log is not None:
-            hashes["log"] = embeddings_sha256(self.log)
+            hashes["log"] = self.log.sha256
         if split is not None:
             hashes["qrels"] = qrels_sha256(self._split(split))
         if SENTENCES in self.qrels:

@@ -64,19 +64,20 @@ def _check_shape(shape: tuple[int, ...], path: Location) -> None:
         raise DataError(f"{path}: vectors must be a table of shape (rows, dims), got shape {shape}")
 
 
-def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
-    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers.
+def source(path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True) -> Source:
+    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers,
+    and so are they without ``ids``.
 
     Raises
     ------
     DataError
         No ``.npy`` file or not all of it, or another number of ids than of rows.
     """
-    has_ids = ids_path(path).exists()
+    has_ids = ids and ids_path(path).exists()
     # Pieces are of a file that `lumps` has looked at.
-    rows = rows or Rows(0, sum(lumps(path, sys.maxsize)))
-    ids = islice(_lines(ids_path(path)), rows.first, None) if has_ids else None
-    return Source(rows.count, SCHEMA, _blocks(path, rows, ids), has_ids)
+    rows = rows or Rows(0, sum(lumps(path, sys.maxsize)) if ids else _count(path))
+    names = islice(_lines(ids_path(path)), rows.first, None) if has_ids else None
+    return Source(rows.count, SCHEMA, _blocks(path, rows, names), has_ids)
 
 
 def lumps(path: Location, most: int) -> list[int]:
@@ -87,10 +88,14 @@ def lumps(path: Location, most: int) -> list[int]:
     DataError
         No ``.npy`` file or not all of it, or another number of ids than of rows.
     """
-    rows, names = len(mapped(path)) if isinstance(path, Path) else _Far(path).shape[0], ids_path(path)
+    rows, names = _count(path), ids_path(path)
     if names.exists() and (count := sum(1 for _ in _lines(names))) != rows:
         raise DataError(f"{names}: {count} ids for the {rows} vectors in {path.name}")
     return [block.stop - block.start for block in row_blocks(rows, most)]
+
+
+def _count(path: Location) -> int:
+    return len(mapped(path)) if isinstance(path, Path) else _Far(path).shape[0]
 
 
 @overload

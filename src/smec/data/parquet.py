@@ -14,7 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smec.data.blocks import Block, Rows, Source, alike, check_dtype, table_blocks
-from smec.data.columns import COLUMNS, check_schema, columns_beside, string_column, table_embeddings
+from smec.data.columns import (
+    COLUMNS,
+    REQUIRED,
+    VECTOR,
+    check_schema,
+    columns_beside,
+    string_column,
+    table_embeddings,
+)
 from smec.data.embeddings import Embeddings
 from smec.data.places import Location, opened, reason
 from smec.data.readers import reading
@@ -121,10 +129,10 @@ def _check_like(shard: Embeddings, first: Embeddings) -> None:
             )
 
 
-def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> Source:
+def source(path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True) -> Source:
     """Open a Parquet file, or the shards ``*.parquet`` of a folder in the order of their names.
 
-    ``rows`` are whole row groups of one file.
+    ``rows`` are whole row groups of one file. Without ``ids`` no other column than ``vector`` is read.
 
     Raises
     ------
@@ -134,12 +142,12 @@ def source(path: Location, dim: int | None = None, rows: Rows | None = None) -> 
     shards: list[Location] = sorted(path.glob("*.parquet"), key=_parts) if path.is_dir() else [path]
     if not shards:
         raise DataError(f"{path}: holds no *.parquet shards")
-    found = [_schema_and_rows(shard) for shard in shards]
+    found = [_schema_and_rows(shard, REQUIRED if ids else VECTOR) for shard in shards]
     schema = found[0][0]
-    for shard, (other, _) in zip(shards, found, strict=True):
+    for shard, (other, _) in zip(shards, found, strict=True) if ids else ():
         _check_columns(shard, other, shards[0], schema)
     count = sum(of_shard for _, of_shard in found) if rows is None else rows.count
-    return Source(count, schema, _blocks(shards, dim, rows))
+    return Source(count, schema, _blocks(shards, dim, rows, None if ids else VECTOR), ids)
 
 
 def lumps(path: Location, most: int) -> list[int]:
@@ -159,9 +167,9 @@ def _parts(path: Location) -> tuple[str, ...]:
     return path.parts
 
 
-def _schema_and_rows(path: Location) -> tuple[pa.Schema, int]:
+def _schema_and_rows(path: Location, required: Sequence[str]) -> tuple[pa.Schema, int]:
     with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
-        check_schema(file.schema_arrow, str(path))
+        check_schema(file.schema_arrow, str(path), required)
         return file.schema_arrow, file.metadata.num_rows
 
 
@@ -173,20 +181,23 @@ def _check_columns(path: Location, schema: pa.Schema, first: Location, expected:
             raise DataError(f"{path}: shards must have the same columns; it has {here}, {first.name} {there}")
 
 
-def _blocks(shards: Sequence[Location], dim: int | None, rows: Rows | None) -> Iterator[Block]:
+def _blocks(
+    shards: Sequence[Location], dim: int | None, rows: Rows | None, columns: Sequence[str] | None
+) -> Iterator[Block]:
     for path in shards:
-        for block in table_blocks(_batches(path, rows), str(path), dim, rows.first if rows else 0):
+        batches = _batches(path, rows, columns)
+        for block in table_blocks(batches, str(path), dim, rows.first if rows else 0):
             dim = block.vectors.shape[1]
             yield block
 
 
-def _batches(path: Location, rows: Rows | None) -> Iterator[pa.RecordBatch]:
+def _batches(path: Location, rows: Rows | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     buffer = READ_BUFFER if isinstance(path, Path) else FAR_BUFFER
     with (
         reading(path, "Parquet", pa.ArrowException),
         pq.ParquetFile(opened(path), buffer_size=buffer, pre_buffer=False) as file,
     ):
-        yield from file.iter_batches(batch_size=BLOCK_ROWS, row_groups=_groups(file, rows))
+        yield from file.iter_batches(batch_size=BLOCK_ROWS, row_groups=_groups(file, rows), columns=columns)
 
 
 def _groups(file: pq.ParquetFile, rows: Rows | None) -> list[int]:

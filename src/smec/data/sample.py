@@ -17,6 +17,7 @@ from smec.data.fingerprint import EmbeddingsHash
 from smec.data.folder import SENTENCES, check_folder, find_corpus, find_qrels, find_queries
 from smec.data.moments import Moments
 from smec.data.qrels import read_qrels
+from smec.data.query_log import read_log
 from smec.data.readers import STREAMED, read_vectors, streamed
 from smec.errors import DataError
 from smec.vectors import FloatArray, IntArray, check_vectors
@@ -109,6 +110,7 @@ def sampled_dataset(
     reserved = {query for n, file in every.items() if n not in (split, "train") for query in read_qrels(file)}
     qrels = {n: read_qrels(file) for n, file in files.items()}
     judged = {document for of in qrels.values() for documents in of.values() for document in documents}
+    logged = None if log is None else read_log(Path(log))
     queries = None if folder is None else find_queries(folder)
     asked = None if queries is None else read_vectors(queries)
     sample, whole = sampled(source, place, rows, always=judged, seed=seed, progress=progress)
@@ -123,7 +125,7 @@ def sampled_dataset(
         name,
         qrels_files=files,
         whole=whole,
-        log=None if log is None else read_vectors(Path(log)),
+        log=logged,
         reserved=reserved,
     )
 

@@ -153,7 +153,7 @@ class EndpointClient:
             raise self._refusal(response, path)
         try:
             reply = response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the second: brackets without end
             raise EndpointError(f"{self.where}: answers with something else than JSON") from error
         if isinstance(reply, dict) and "error" in reply and not ANSWERS & reply.keys():
             raise EndpointError(
@@ -169,6 +169,9 @@ class EndpointClient:
             said += f"; the key is read from the environment variable {KEY_VARIABLE}, which is not set"
         if response.status_code == 404:
             said += f"; POST {self.where.rstrip('/')}/{path} was asked"
+        if response.is_redirect:
+            moved = self._hidden(response.headers.get("location", ""))
+            said += f"; it points to {moved}, and is not followed: name that address if it is the right one"
         passes = response.status_code in TRANSIENT or response.status_code >= 500
         if not passes or code == "insufficient_quota":
             return EndpointError(f"{self.where}: {said}")
@@ -219,7 +222,7 @@ def _reason(response: httpx.Response) -> tuple[str, str]:
         if isinstance(error, str):
             return "", error
         return str(error.get("code", "")), str(error.get("message", ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return "", response.text
 
 

@@ -9,6 +9,9 @@ from smec.errors import DataError
 from smec.evaluation.search import exact_search
 from smec.vectors import FloatArray, IntArray
 
+DUPLICATE = 0.9999
+"""Cosine from which two vectors count as the same: one has nothing to teach about the other."""
+
 
 def neighbour_overlap(
     full_corpus: FloatArray,
@@ -30,7 +33,7 @@ def neighbour_overlap(
     k : int
         Of a smaller corpus, all rows.
     own_rows : ndarray of shape (q,), int64, optional
-        Where the queries are corpus rows: which; a row is not its own neighbour.
+        Where queries are corpus rows: which, -1 for those that are none; a row is not its own neighbour.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def neighbour_overlap(
 
 
 def without_own(rows: IntArray, own_rows: IntArray, k: int) -> IntArray:
-    """Drop each query's own row from its ranking (q, k + 1) and keep the first ``k``."""
+    """Drop each query's own row, -1 for none, from its ranking (q, k + 1) and keep the first ``k``."""
     # Among duplicates a row may not be in its own ranking; then the last one goes.
     own_last = np.argsort(rows == own_rows[:, None], axis=1, kind="stable")
     kept = min(k, rows.shape[1] - 1)

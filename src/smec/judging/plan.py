@@ -109,7 +109,8 @@ def plan(
         raise DataError(
             f"{queries.name}: none of {len(looked_at):,} unjudged queries has a text and documents with text"
         )
-    sample = calibration_ids(dataset, SAMPLE, provenance.queries) if calibrate else []
+    judged = calibration_ids(dataset, SAMPLE, provenance.queries)  # checks the train split in any case
+    sample = judged if calibrate else []
     return Plan(
         top=top,
         unjudged=len(ids),

@@ -106,6 +106,9 @@ def _relevant(qrels: Qrels) -> bool:
 def questions(dataset: Dataset, queries: Embeddings, ids: Sequence[str], top: int) -> list[Question]:
     """The questions on these queries, by exact cosine search, without what has no text.
 
+    A document that is the query itself, word for word, is left out: to find it teaches nothing, and it would
+    stand above all others.
+
     Parameters
     ----------
     dataset : Dataset
@@ -127,18 +130,22 @@ def questions(dataset: Dataset, queries: Embeddings, ids: Sequence[str], top: in
     _, found = search_blocks(
         (normalise(corpus.vectors[block]) for block in row_blocks(len(corpus))),
         normalise(queries.vectors[[queries.rows[id_] for id_ in asked]]),
-        top,
+        top + 1,
         trec_tie_order(corpus.ids),
     )
-    made = (_question(queries, id_, corpus, rows.tolist()) for id_, rows in zip(asked, found, strict=True))
+    made = (
+        _question(queries, id_, corpus, rows.tolist(), top) for id_, rows in zip(asked, found, strict=True)
+    )
     return [question for question in made if question.documents]
 
 
-def _question(queries: Embeddings, id_: str, corpus: Embeddings, rows: Sequence[int]) -> Question:
-    with_text = [row for row in rows if _whole(corpus, row)]
+def _question(queries: Embeddings, id_: str, corpus: Embeddings, rows: Sequence[int], top: int) -> Question:
+    text = _whole(queries, queries.rows[id_])
+    others = [row for row in rows if _whole(corpus, row) != text][:top]
+    with_text = [row for row in others if _whole(corpus, row)]
     return Question(
         query=id_,
-        text=_whole(queries, queries.rows[id_]),
+        text=text,
         documents=tuple(corpus.ids[row] for row in with_text),
         texts=tuple(_whole(corpus, row) for row in with_text),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smec.config import TrainConfig, candidate_config
 from smec.data import Dataset
+from smec.data.query_log import MOST_LOGGED
 from smec.errors import DataError
 from smec.method.axes import teacher_axes, tempering_scale
 from smec.method.gate import Candidates, Linear, Scores
@@ -21,7 +22,6 @@ from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
 from smec.training.held_out import training_folds
 from smec.training.pool import (
-    MOST_LOGGED,
     Pool,
     document_pool,
     fold_pools,

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from smec.config import MemoryConfig
+from smec.evaluation.neighbours import DUPLICATE
 from smec.training.pool import Pool
 from smec.vectors import IntArray
-
-DUPLICATE = 0.9999
-"""Cosine from which an entry counts as the anchor itself: it has nothing to teach."""
 
 
 class CrossBatchMemory:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from smec.config import TrainConfig
+from smec.evaluation.neighbours import DUPLICATE
 from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic, triples
 from smec.losses.similarity import Target, absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
 from smec.method.batch_share import BatchShare, weighed
-from smec.method.memory import DUPLICATE, CrossBatchMemory
+from smec.method.memory import CrossBatchMemory
 from smec.method.plans import StagePlan
 from smec.method.projection import SizeProjection, StoredDocuments
 from smec.method.selection import column_order, training_mask

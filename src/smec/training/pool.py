@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smec.config import ValidationConfig
 from smec.data import Dataset, JudgedQueries
+from smec.data.query_log import MOST_LOGGED
 from smec.data.sample import drawn_rows
 from smec.errors import DataError
 from smec.training.document_folds import DocumentFold
@@ -22,9 +23,6 @@ FEWEST_QUERIES = 4
 FEWEST_CHECKED = 30
 """Held out even where it is more than the share, up to a quarter of the queries: a mean over fewer
 says little."""
-
-MOST_LOGGED = 10_000
-"""Queries without judgements that are drawn from more of them: what they teach is no single answer."""
 
 FEWEST_LOGGED = 8
 """Fewer different queries without judgements are not learned from: a part of them has to be held out."""
@@ -154,10 +152,15 @@ def logged_queries(
     -------
     taught, held_out : ndarray of shape (u, D) and (w, D), float32
         Unit rows, each query once. Both empty where there are fewer than `FEWEST_LOGGED` different ones.
+
+    Raises
+    ------
+    DataError
+        There is a log, and so few different queries with it.
     """
     none = np.empty((0, dataset.dim), dtype=np.float32)
     known = dataset.unjudged("train", judged=judged)
-    logged = 0 if dataset.log is None else len(dataset.log)
+    logged = 0 if dataset.log is None else len(dataset.log.vectors)
     rows = drawn_rows(len(known) + logged, np.empty(0, dtype=np.int64), MOST_LOGGED, seed)
     mine = rows < len(known)
     drawn = [none]
@@ -167,6 +170,12 @@ def logged_queries(
         drawn.append(normalise(dataset.log.vectors[rows[~mine] - len(known)]))
     different = np.unique(np.concatenate(drawn), axis=0)
     if len(different) < FEWEST_LOGGED:
+        if dataset.log is not None:
+            raise DataError(
+                f"{dataset.log.name}: only {len(different):,} different queries without judgements, in "
+                f"{dataset.log.rows:,} rows and the dataset's queries; {FEWEST_LOGGED} are needed, as some "
+                "check what others teach: add queries, or leave the log out"
+            )
         return none, none
     order = np.random.default_rng([seed, 9]).permutation(len(different))
     held = _held_out_count(len(different), validation)

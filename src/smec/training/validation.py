@@ -11,7 +11,7 @@ from smec.codecs import fit_codec
 from smec.config import CorpusKind
 from smec.data import Dataset
 from smec.evaluation.metrics import Scorer
-from smec.evaluation.neighbours import overlap, without_own
+from smec.evaluation.neighbours import DUPLICATE, overlap, without_own
 from smec.evaluation.search import exact_search, trec_tie_order
 from smec.training.pool import Pool
 from smec.training.processes import ALONE, Processes
@@ -63,6 +63,8 @@ class HeldOut:
             self.asked = "queries" if logged else "documents"
             self.queries = pool.held_out_log if logged else self.documents[pool.held_out_rows]
             self._tie_order = np.arange(len(pool.rows))
+            self._own = self._own_rows() if logged else pool.held_out_rows
+            """Pool row of each query that is a document itself, -1 for others."""
             self._full = self._neighbours(self.documents[self._mine], self.queries)
 
     @property
@@ -114,10 +116,15 @@ class HeldOut:
         return self._scorer(self._pool.rows[rows], scores)["nDCG@10"]
 
     def _neighbours(self, documents: Float32Array, queries: Float32Array) -> IntArray:
-        if len(self._pool.held_out_log):
+        if (self._own < 0).all():
             return self._search(documents, queries, DEPTH)[1]
         rows = self._search(documents, queries, DEPTH + 1)[1]
-        return without_own(rows, self._pool.held_out_rows, DEPTH)
+        return without_own(rows, self._own, DEPTH)
+
+    def _own_rows(self) -> IntArray:
+        """Rows of the documents that queries of the log are; every size would find them first."""
+        scores, rows = self._search(self.documents[self._mine], self.queries, 1)
+        return np.where(scores[:, 0] > DUPLICATE, rows[:, 0], -1)
 
     def _search(
         self, documents: Float32Array, queries: Float32Array, depth: int

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -55,3 +57,20 @@ def test_training_with_and_without_judgements(url: Url, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "smec migrate 'lancedb://" in done.stdout
     assert Compressor.load(tmp_path / "model").dims == (8, 4)
+
+
+def test_a_log_in_shards_or_without_ids_teaches_beside_a_collection(url: Url, tmp_path: Path) -> None:
+    fill(url("lancedb", "docs"), corpus(200))
+    rows = corpus(200)[:40] + np.float32(0.1)
+    (tmp_path / "shards").mkdir()
+    for name, part in (("a", rows[:30]), ("b", rows[30:])):
+        pq.write_table(pa.table({"vector": list(part)}), tmp_path / "shards" / f"{name}.parquet")
+    np.save(tmp_path / "log.npy", rows)
+    hashes = set()
+    for log in ("shards", "log.npy"):
+        words = ["train", url("lancedb", "docs"), "-o", str(tmp_path / f"of-{log}"), "--dims", "8,4"]
+        done = CliRunner().invoke(app, [*words, "--unsupervised", "--queries", str(tmp_path / log)])
+        assert done.exit_code == 0, done.output
+        assert "found: 40 queries, 0 of them judged; 200 documents" in done.stdout
+        hashes.add(Compressor.load(tmp_path / f"of-{log}").manifest.data["log"])
+    assert len(hashes) == 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from smec.config import CorpusKind, TrainConfig, candidate_config
 from smec.method.folds import Check, Fold, FoldResult, Start, train_fold
-from smec.method.gate import LEVEL, Linear, Scores, significant
+from smec.method.gate import LEVEL_BEST, Linear, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -154,13 +154,13 @@ def _labels_help(labelled: Trained, unlabelled: Trained, folds: Sequence[Fold], 
         for one, other in zip(labelled.checks, unlabelled.checks, strict=True)
     ]
     if corpus == "fixed":
-        return significant(np.concatenate(gains), LEVEL)
+        return significant(np.concatenate(gains), LEVEL_BEST)
     pairs = list(zip(folds, gains, strict=True))
     new = np.concatenate([gain[: fold.held_out.new] for fold, gain in pairs])
     seen = np.concatenate([gain[fold.held_out.new :] for fold, gain in pairs])
-    if significant(new, LEVEL):
+    if significant(new, LEVEL_BEST):
         return True
-    return bool(new.size and new.mean() >= -TOLERANCE and significant(seen, LEVEL))
+    return bool(new.size and new.mean() >= -TOLERANCE and significant(seen, LEVEL_BEST))
 
 
 def _better(one: Trained, other: Trained, corpus: CorpusKind) -> Trained:

@@ -31,8 +31,8 @@ LEVEL_SHARED = 0.25
 """Level for a single size where the mean over all sizes is better at `LEVEL`: the sizes are prefixes of one
 matrix, so that what is sure of their mean makes a gain of each more likely."""
 
-LEVEL_UNLABELLED = 0.01
-"""Level without labels, where the candidate is the best of many checks on the same held-out vectors."""
+LEVEL_BEST = 0.01
+"""Level for the best of many checks on the same held-out queries or documents."""
 
 LOST = 0.1
 """Share of neighbours that a map whose teacher has weakened axes may keep fewer than PCA: such a teacher
@@ -195,11 +195,11 @@ def _without_labels(size: Measured, asked: Literal["queries", "documents"], weak
     if weakened:
         enough = size.smec.mean() >= pca - LOST
     else:
-        enough = all(beats(size.smec, rival, LEVEL_UNLABELLED) for rival in size.rivals.values())
+        enough = all(beats(size.smec, rival, LEVEL_BEST) for rival in size.rivals.values())
     if enough and pca < KEPT[asked]:
         return "smec"
     # PCA where truncation is not significantly better: it is the safer of the two.
-    better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], LEVEL_UNLABELLED)
+    better = beats(size.fallbacks["truncate"], size.fallbacks["pca"], LEVEL_BEST)
     return "truncate" if better else "pca"
 
 

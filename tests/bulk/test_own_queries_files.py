@@ -84,9 +84,12 @@ def test_the_command_finishes_what_the_parent_began(table: Path, tmp_path: Path)
         "--dim",
         "8",
     ]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    began = CliRunner().invoke(app, arguments)
+    assert began.exit_code == 0 and "as documents" not in began.output
     ADAPTED.save(tmp_path / "model", force=True)
     result = CliRunner().invoke(app, [*arguments, "--resume"])
     assert result.exit_code == 0, result.output
     assert "1 shards, 1 of them from before" in result.output
+    said = "as documents; queries have a matrix of their own: `encode_queries` makes them"
+    assert result.output.splitlines()[-1] == said
     assert Compressor.load(tmp_path / "model").fingerprint == PARENT.fingerprint

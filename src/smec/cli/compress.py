@@ -17,6 +17,7 @@ from smec.errors import ConfigError, IncompleteError, SmecError
 if TYPE_CHECKING:
     from smec.bulk.compress import Compressed
     from smec.bulk.sharded import Sharded
+    from smec.compressor import Compressor
 
 
 def compress(
@@ -127,7 +128,7 @@ def compress(
                 force=force,
                 progress=progress,
             )
-        typer.echo(_json(compressed) if as_json else _summary(compressed) + _moved(compressed))
+        typer.echo(_json(compressed) if as_json else _summary(compressed) + _told(compressor, compressed))
         return
     from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
 
@@ -148,7 +149,7 @@ def compress(
             force=force,
             progress=progress,
         )
-    typer.echo(_json(sharded) if as_json else _shards(sharded) + _moved(sharded))
+    typer.echo(_json(sharded) if as_json else _shards(sharded) + _told(compressor, sharded))
     _check_complete(sharded)
 
 
@@ -196,10 +197,14 @@ def _shards(sharded: Sharded) -> str:
     )
 
 
-def _moved(compressed: Compressed | Sharded) -> str:
-    if compressed.moved is None:
-        return ""
-    return (
-        f"\nfeedback: {compressed.moved:,} of {compressed.judged:,} judged documents were in the input and "
-        "have moved"
-    )
+def _told(compressor: Compressor, compressed: Compressed | Sharded) -> str:
+    """Lines on feedback, and on the side that was made where there are two."""
+    lines = ""
+    if compressed.dim in compressor.own_queries:
+        lines += "\nas documents; queries have a matrix of their own: `encode_queries` makes them"
+    if compressed.moved is not None:
+        lines += (
+            f"\nfeedback: {compressed.moved:,} of {compressed.judged:,} judged documents were in the input "
+            "and have moved"
+        )
+    return lines

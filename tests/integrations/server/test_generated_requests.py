@@ -111,7 +111,7 @@ JSON_VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = ("model", "input", "dimensions", "encoding_format", "user", "vectors", "extra")
+FIELDS = ("model", "input", "dimensions", "encoding_format", "user", "vectors", "input_type", "extra")
 
 
 @settings(QUICK, max_examples=OF_OUR_OWN)

@@ -9,8 +9,8 @@ index: documents keep their vectors (LlamaIndex calls it a linear adapter, train
 ranking loss, which is InfoNCE of cosines).
 
 Read as follows. Every size has a layer of its own, with its own training and early stopping. W starts as the
-identity, so that step 0 is PCA, and has no bias. Besides the positives of the other queries, random documents are
-negatives, as for the other rivals.
+identity, so that step 0 is PCA, and has no bias. Besides the positives of the other queries, random documents
+are negatives, as for the other rivals.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from smec.training.batches import Batch
 from smec.vectors import Float32Array
 
 SETTINGS = LearningSettings(learning_rate=3e-3, temperature=0.05, start="pca", batch=64, steps=1000)
-"""Steps are those of each size. The temperature is that of the loss's usual scale, 20; the learning rate and near
-documents, which gained nothing, were tuned as for the other rivals."""
+"""Steps are those of each size. The temperature is that of the loss's usual scale, 20; the learning rate was
+tuned, and near documents gained nothing (docs/benchmarks.md)."""
 
 
 def fit_query_adapter(

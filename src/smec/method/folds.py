@@ -142,7 +142,9 @@ class Start:
     ) -> Schedule:
         """The stages, from the tempered principal axes, from the identity, or from a map that has begun."""
         pool = fold.pool
-        learned = len(pool.queries) or len(pool.log) or min(len(pool.rows), MOST_LOGGED)
+        learned = len(pool.queries)
+        if not config.supervised or not config.rank.weight:  # a step takes as many of either kind
+            learned = max(learned, len(pool.log)) or min(len(pool.rows), MOST_LOGGED)
         plans = plan_stages(config, len(self.axes), self.sizes, learned)
         basis, start = self._beginning(config, plans[0].columns, begun)
         teacher = teacher_axes(self.axes, self.moment, config.distillation.tempering)

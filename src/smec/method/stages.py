@@ -267,8 +267,10 @@ class Stage:
         return documents if codec is None else straight_through(documents, codec)
 
     def _target(self, batch: Batch, part: BatchShare) -> Target | None:
-        """What the teacher says of what is taught and the batch's documents: nothing of an anchor and itself
-        and, where no label is read, of any two that are alike.
+        """What the teacher says of what is taught and the batch's documents.
+
+        It says nothing of an anchor and itself, nor of two that are alike where no judgement is read: a query
+        that is a document has that document as its answer, and nothing to learn from it.
         """
         if self._teaching is None:
             return None
@@ -276,17 +278,16 @@ class Stage:
         queries, log, documents = self._teaching
         own = documents[batch.documents]
         asked = torch.cat([queries[part.queries], log[part.log], own[part.anchors]])
-        if not self._reads_labels():
-            # In bf16 near neighbours would count as duplicates.
-            with torch.autocast(self._device.type, enabled=False):
-                scores = asked @ own.T
-            return Target.of(scores, temperature, scores > DUPLICATE)
-        scores = (asked @ own.T).float()
-        if not len(part.anchors):
-            return Target.of(scores, temperature)
-        first = len(asked) - len(part.anchors)
-        left_out = torch.zeros_like(scores, dtype=torch.bool)
-        left_out[torch.arange(first, len(asked)), part.anchors] = True
+        if self._reads_labels() and not len(part.log) and not len(part.anchors):
+            return Target.of((asked @ own.T).float(), temperature)
+        # In bf16 near neighbours would count as duplicates.
+        with torch.autocast(self._device.type, enabled=False):
+            scores = asked @ own.T
+        left_out = scores > DUPLICATE
+        if self._reads_labels():
+            first = len(asked) - len(part.anchors)
+            left_out[: len(part.queries)] = left_out[first:] = False
+            left_out[torch.arange(first, len(asked)), part.anchors] = True
         return Target.of(scores, temperature, left_out)
 
     def _reads_labels(self) -> bool:

@@ -138,3 +138,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
     config = build_config(dims=tuple(np.array([4, 2])), seed=np.int64(3), target=np.float32(0.5))
     assert (config.dims, config.seed, config.target) == ((4, 2), 3, 0.5)
     assert json.loads(config.model_dump_json())["dims"] == [4, 2]
+
+
+def test_a_single_value_where_a_list_belongs_is_told_in_words_of_json() -> None:
+    with pytest.raises(ConfigError, match="candidates: Input should be a list"):
+        build_config(candidates="distilled")

@@ -222,6 +222,11 @@ def remarks(validation: Validation) -> list[str]:
         said.append(
             f"Held-out queries for new documents are too few to tell a gain from luck: {first.new.queries}."
         )
+    if below := [str(size.dim) for size in validation.sizes if _below_pca(validation, size)]:
+        said.append(
+            f"Below PCA on judged queries, and ships all the same: {', '.join(below)}. The difference may be "
+            "chance, and the map keeps enough of the nearest neighbours (last table)."
+        )
     if first.seen is None:
         said.append(
             "Not measured: documents judged in training. No query shares all its documents with others."
@@ -232,6 +237,12 @@ def remarks(validation: Validation) -> list[str]:
             f"{validation.removed} judgements (mean of {validation.folds} folds)."
         )
     return said
+
+
+def _below_pca(validation: Validation, size: SizeMetrics) -> bool:
+    """Whether a map ships for the neighbours that it keeps, below PCA's mean on the queries that decide."""
+    decides = size.new if validation.corpus == "growing" and size.new is not None else size
+    return size.agreement is not None and size.method == "smec" and decides.smec < decides.pca
 
 
 def _chosen(validation: Validation) -> str:

@@ -331,7 +331,8 @@ def parsed(kind: type[Settings], document: Any, where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "as a whole"
-        raise ConfigError(f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}") from error
+        said = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+        raise ConfigError(f"{where}: {field}: {said}") from error
 
 
 def read_document(file: Path) -> dict[str, Any]:

@@ -152,3 +152,14 @@ def test_unusable_input_is_told_on_one_line_and_writes_nothing(folder: Path, tmp
         "judge 4 at least, or train without labels",
     )
     assert not out.exists()
+
+
+@pytest.mark.parametrize("field", [{"dims": [4]}, {"candidates": ["distilled"]}, {"supervised": False}])
+def test_a_field_of_the_file_that_would_have_no_effect_is_refused(
+    field: dict[str, object], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.json").write_text(json.dumps(field), "utf-8")
+    out = tmp_path / "out"
+    result = run("adapt", folder / "model", folder / "data", "-o", out, "--config", tmp_path / "own.json")
+    assert_refused(result, f"own.json: {next(iter(field))}: ")
+    assert not out.exists()

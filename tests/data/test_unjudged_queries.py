@@ -72,8 +72,9 @@ def test_a_corpus_alone_has_none() -> None:
 
 
 def test_a_log_of_another_width_is_refused() -> None:
-    with pytest.raises(DataError, match="the log of queries has 5 dims, but the corpus 6"):
-        dataset(table("l", 3, dim=5))
+    log = table("l", 3, dim=5)
+    with pytest.raises(DataError, match=f"^{log.name}: the log of queries has 5 dims, but the corpus 6"):
+        dataset(log)
 
 
 @pytest.mark.parametrize("rows", [8, 40])

@@ -124,3 +124,14 @@ def test_the_command_names_both_files(tmp_path: Path) -> None:
     lines = result.output.splitlines()
     assert lines[1] == "documents only: queries have another matrix"
     assert lines[-2:] == [f"saved: {output}", f"saved: {queries_file(output)}, for queries"]
+
+
+def test_no_file_for_queries_of_another_compressor_stays_beside_an_export(tmp_path: Path) -> None:
+    output = tmp_path / "small.onnx"
+    export(own_queries(), "onnx", output, dim=48)
+    output.unlink()
+    with pytest.raises(OutputError, match=r"small\.queries\.onnx: exists already"):
+        export(compressor(), "onnx", output, dim=48)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.queries.onnx"]
+    export(compressor(), "onnx", output, dim=48, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]

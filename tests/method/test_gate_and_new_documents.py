@@ -162,3 +162,15 @@ def test_without_the_gate_everything_ships_with_the_same_figures() -> None:
     assert (free.method, gated.method) == ("smec", "pca")
     fields = set(SizeMetrics.model_fields) - {"method", "shipped", "new", "seen"}
     assert free.model_dump(include=fields) == gated.model_dump(include=fields)
+
+
+def test_a_size_that_ships_below_pca_for_the_neighbours_it_keeps_says_so() -> None:
+    few = measured(scattered(0.45, 0.4, 8), scattered(0.6, 0.1, 8))
+    neighbours = measured(scattered(0.6, 0.1, 30), scattered(0.6, 0.1, 0))
+    decided = judge({8: few}, "ndcg@10", weakened=True, agreement={8: neighbours})
+    assert [size.method for size in decided.sizes] == ["smec"]
+    said = "Below PCA on judged queries, and ships all the same: 8."
+    assert [line for line in remarks(decided) if line.startswith(said)]
+    better = measured(scattered(0.55, 0.4, 8), scattered(0.6, 0.1, 8))
+    decided = judge({8: better}, "ndcg@10", weakened=True, agreement={8: neighbours})
+    assert not [line for line in remarks(decided) if line.startswith("Below PCA")]

@@ -24,7 +24,10 @@ def adapt(
     output: Output,
     queries: Annotated[
         Path | None,
-        typer.Option(help="File of further queries, such as a log, that teach without judgements."),
+        typer.Option(
+            help="File of further queries that nobody judged, such as a log, or a folder of its Parquet "
+            "shards. No ids are needed."
+        ),
     ] = None,
     unsupervised: Annotated[
         bool,

@@ -64,8 +64,9 @@ def train(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="With --unsupervised: file of further queries, such as a log, or a folder of its Parquet "
-            "shards. No ids are needed. With a URL also a folder of queries.* and qrels/train.tsv."
+            help="File of further queries that nobody judged, such as a log, or a folder of its Parquet "
+            "shards. No ids are needed. With a URL and without --unsupervised: a folder of queries.* and "
+            "qrels/train.tsv."
         ),
     ] = None,
     codec: Annotated[
@@ -106,7 +107,9 @@ def train(
 
     With judgements, train queries are held out together with the documents that they ask for. On such new
     documents a size must not be below PCA, nor significantly below centred PCA, SpecTemp and truncation; over
-    all held-out queries it must be better. Else it ships PCA or a better baseline.
+    all held-out queries it must be better. Else it ships PCA or a better baseline. A map that was
+    learned without judgements, or goes on from there, ships too where it keeps enough of the nearest
+    neighbours, and judged queries do not put it significantly below PCA.
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """

@@ -142,8 +142,9 @@ class Dataset:
         self._qrels_files = dict(qrels_files or {})
         for what, asked in (("queries have", self.queries), ("the log of queries has", self.log)):
             if asked is not None and asked.dim != self.dim:
+                where = asked.name if asked is self.log else name
                 raise DataError(
-                    f"{name}: {what} {asked.dim} dims, but the corpus {self.dim}; "
+                    f"{where}: {what} {asked.dim} dims, but the corpus {self.dim}; "
                     "embed both with the same model"
                 )
 

@@ -102,7 +102,7 @@ def export(
     input_type : {"float32", "float16"}
         Of the embeddings that an ONNX graph takes; the others take both.
     force : bool
-        Replace ``output`` if it exists.
+        Replace ``output`` if it exists, and with it the file for queries that an earlier export left.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def export(
         Whatever is raised, no output appears.
     """
     # Not at the top: the command line's help lists the targets without loading numpy.
-    from smec.atomic import check_keeps, replacing
+    from smec.atomic import check_free, check_keeps, replacing
     from smec.encoder import served
     from smec.export.order import Order
 
@@ -143,12 +143,18 @@ def export(
     compressor.codec(codec, width)  # refuses what is not calibrated
     order = Order(compressor, width, codec, None if encoder is None else str(encoder), input_type)
     exporter = _exporter(target, entry.home)
+    other = None if entry.folder else queries_file(output)
+    if other is not None:
+        check_free(other, force=force)  # beside a file that has none, it would be another compressor's
     with ExitStack() as stack:
         part = stack.enter_context(replacing(Path(output), force=force, folder=entry.folder))
         exporter.write(order, part)
-        if order.own_queries and not entry.folder:
-            other = stack.enter_context(replacing(queries_file(output), force=force, folder=False))
-            exporter.write(order.for_queries, other)
+        if order.own_queries and other is not None:
+            exporter.write(
+                order.for_queries, stack.enter_context(replacing(other, force=force, folder=False))
+            )
+    if other is not None and not order.own_queries:
+        other.unlink(missing_ok=True)
     return order
 
 

@@ -19,7 +19,7 @@ from smec.config import CorpusKind, TrainConfig, overlay, parsed, read_document,
 from smec.contents import CANARY_INPUTS, MEAN
 from smec.data import Dataset
 from smec.data.sample import OnRows
-from smec.errors import DataError
+from smec.errors import ConfigError, DataError
 from smec.method.assembly import fingerprints, libraries
 from smec.method.axes import teacher_axes
 from smec.method.candidates import best_check
@@ -33,6 +33,9 @@ from smec.presets import ADAPTED
 from smec.training.pool import FEWEST_LOGGED
 from smec.vectors import Float32Array, normalise
 from smec.verification import SAME_MEAN_COSINE, SAME_MODEL_COSINE
+
+NOT_CHOSEN = ("preset", "dims", "candidates", "own", "start", "queries", "codec", "budget", "target")
+"""Fields of a configuration that an adaptation takes from the compressor or has no use for."""
 
 
 def adapt(
@@ -141,7 +144,7 @@ def adaptation_config(
     Raises
     ------
     ConfigError
-        An unknown field, a value out of range, or an unreadable file.
+        An unknown field, one that an adaptation does not choose, a value out of range, or an unreadable file.
     """
     trained = trained_config(compressor.manifest)
     tempering = trained.distillation.tempering if trained.schedule == "joint" else 0.0
@@ -154,12 +157,26 @@ def adaptation_config(
     given = {"corpus": corpus, "seed": seed}
     document = overlay(ADAPTED, own)
     for layer in (
-        {} if file is None else read_document(Path(file)),
+        {} if file is None else _file_of_settings(Path(file)),
         {name: value for name, value in given.items() if value is not None},
         {"supervised": supervised, "dims": compressor.dims, "candidates": (), "queries": "own"},
     ):
         document = overlay(document, layer)
     return parsed(TrainConfig, document, "configuration")
+
+
+def _file_of_settings(file: Path) -> dict[str, Any]:
+    """The fields of a file; ConfigError where one of them would have no effect."""
+    document = read_document(file)
+    if "supervised" in document:
+        raise ConfigError(f"{file}: supervised: leave it out; --unsupervised adapts without labels")
+    for name in NOT_CHOSEN:
+        if name in document:
+            raise ConfigError(
+                f"{file}: {name}: has no effect on an adaptation, which keeps the compressor's sizes and "
+                "stored vectors; leave it out"
+            )
+    return document
 
 
 def _check_embeddings(compressor: Compressor, dataset: Dataset) -> None:

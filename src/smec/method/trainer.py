@@ -58,13 +58,13 @@ def train(
     Parameters
     ----------
     dataset : Dataset or path of a dataset folder
-        Its train split is used, never another one; without labels only its corpus. Of a folder with more
-        than ``config.pool`` rows only a sample is held: see `smec.data.sample.open_sample`.
+        Its train split is used, and queries that no other split names. Of a folder with more than
+        ``config.pool`` rows only a sample is held: see `smec.data.sample.open_sample`.
     dims : sequence of int, optional
         Sizes to serve, descending; D/2 to D/32 by default.
     preset : {"default", "paper"}
     supervised : bool
-        Learn from the train qrels; otherwise from the corpus alone.
+        Learn from the train qrels too; otherwise from queries and documents alone.
     corpus : {"growing", "fixed"}
         Whether documents will be searched that nobody has judged; "fixed": the corpus is judged throughout,
         and queries that ask for judged documents decide.

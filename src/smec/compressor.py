@@ -80,6 +80,21 @@ class Compressor(OnHub):
         encoding = contents.of_encoding(self.tensors)
         return artefact.tensors_hash(contents.without_queries(encoding, self.manifest.blocks))
 
+    def made(self, fingerprint: object, dim: int) -> bool:
+        """Whether a compressor of this fingerprint makes the same document vectors of a served size.
+
+        That is this one, and those that it was extended from.
+        """
+        blocks = self.manifest.blocks
+        earlier = [
+            blocks[:count] for count in range(1, len(blocks) + 1)
+        ]  # `extend` adds smaller sizes behind
+        return any(
+            fingerprint == artefact.tensors_hash(contents.of_documents(self.tensors, of))
+            for of in earlier
+            if any(dim in block.dims for block in of)
+        )
+
     @cached_property
     def query_fingerprint(self) -> str:
         """sha256 of what makes the vectors of queries and documents; `fingerprint` where they share it."""

@@ -97,6 +97,15 @@ def of_encoding(tensors: Tensors) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if not name.startswith("codec.")}
 
 
+def of_documents(tensors: Tensors, blocks: Collection[BlockRecord]) -> Tensors:
+    """Tensors that make the document vectors of some of an artefact's blocks."""
+    names = {CANARY_INPUTS, MEAN}
+    for block in blocks:
+        names |= {name for name in (block.tensor, block.head, block.bias) if name is not None}
+        names |= {CANARY_OUTPUTS.format(dim=dim) for dim in block.dims}
+    return {name: tensor for name, tensor in tensors.items() if name in names}
+
+
 def without_queries(tensors: Tensors, blocks: Collection[BlockRecord]) -> Tensors:
     """Tensors other than the query matrices of these blocks and their canaries."""
     queries = {block.query for block in blocks}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -168,3 +169,25 @@ def test_a_size_is_not_added_below_one_whose_queries_have_a_matrix_of_their_own(
     asked = extended.encode_queries(dataset.corpus.vectors, SIZES[0])
     np.testing.assert_array_equal(asked, larger.encode_queries(dataset.corpus.vectors, SIZES[0]))
     assert extended.own_queries == (SIZES[0],)
+
+
+def test_what_was_stored_before_an_extension_is_made_smaller_by_the_command(tmp_path: Path) -> None:
+    dataset, config = around_a_mean(), quick(optimiser=STILL, candidates=())
+    before, folder = shipping("pca-centred", dataset), write_dataset(tmp_path / "data", dataset)
+    larger = extend(before, dataset, 2, config=config)
+    for name, of in (("before", before), ("larger", larger)):
+        of.save(tmp_path / name)
+
+    def compressed(model: str, source: Path, output: str, *options: str) -> int:
+        arguments = ["compress", str(tmp_path / model), str(source), "-o", str(tmp_path / output), *options]
+        return CliRunner().invoke(app, arguments).exit_code
+
+    corpus = next(folder.glob("corpus.*"))
+    assert compressed("before", corpus, "stored.parquet", "--dim", "4") == 0
+    assert compressed("larger", tmp_path / "stored.parquet", "small.parquet", "--from-dim", "4") == 0
+    small = np.stack(pq.read_table(tmp_path / "small.parquet")["vector"].to_numpy())
+    assert np.abs(small - larger.encode(dataset.corpus.vectors, 2)).max() < 1e-5
+    # The other way round, size 2 is none of the compressor before; another compressor has made none of it.
+    assert larger.made(before.fingerprint, 4) and not larger.made(before.fingerprint, 2)
+    shipping("pca", dataset).save(tmp_path / "other")
+    assert compressed("other", tmp_path / "stored.parquet", "no.parquet", "--from-dim", "4") == 2

@@ -72,7 +72,7 @@ class BlockEncoder:
 def check_origin(schema: pa.Schema, compressor: Compressor, from_dim: int, name: str) -> None:
     """Raise DataError where the input says that another compressor has made it, or another size."""
     note = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    if note and (note.get("model"), note.get("dim")) != (compressor.fingerprint, from_dim):
+    if note and not (note.get("dim") == from_dim and compressor.made(note.get("model"), from_dim)):
         raise DataError(
             f"{name}: was made by another compressor, or to another size than {from_dim} "
             f"({note.get('dim')}); compress the original embeddings"

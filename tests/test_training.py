@@ -64,7 +64,11 @@ def test_same_seed_same_bytes_and_another_seed_others(trained: dict[str, Compres
 
 def test_the_test_split_is_never_looked_at(trained: dict[str, Compressor]) -> None:
     dataset = small_dataset()
-    blind = Dataset(dataset.corpus, dataset.queries, {"train": dataset.qrels["train"]}, dataset.name)
+    train_alone = {"train": dataset.qrels["train"]}
+    # Its queries stay reserved: they would be queries without judgements otherwise.
+    blind = Dataset(
+        dataset.corpus, dataset.queries, train_alone, dataset.name, reserved=dataset.qrels["test"]
+    )
     assert train(blind, config=short()).fingerprint == trained["default"].fingerprint
 
 

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, flags=re.DOTALL)
 def test_every_step_shows_what_was_printed() -> None:
     said = "run: python -m benchmarks.walkthrough"
     shown = [code for language, code in BLOCKS if language == "text"]
-    assert len(shown) == 8 and all(code.strip() for code in shown), said
+    assert len(shown) == 9 and all(code.strip() for code in shown), said
     assert "120 questions, " in shown[3] and "calibrated on" in shown[4]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -20,6 +21,8 @@ from synthetic_data import QUICK, around_a_mean, in_a_chain, learnable, memorabl
 from training_data import write_dataset
 
 SETTINGS = {**QUICK, "optimiser": {**QUICK["optimiser"], "steps": 20}}
+LABELS = {**SETTINGS, "start": "pca", "candidates": ["distilled", "tempered"]}
+"""Labels alone, without the map that needs none."""
 NEW = "ndcg@10 on new documents (240 held-out train queries)"
 SEEN = "ndcg@10 on documents judged in training (60 held-out train queries)"
 
@@ -28,10 +31,10 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def trained(dataset: Dataset, folder: Path, *options: object) -> Result:
+def trained(dataset: Dataset, folder: Path, *options: object, settings: dict[str, Any] = SETTINGS) -> Result:
     """Write a dataset into ``folder`` and train ``folder / model`` on it by the command."""
     write_dataset(folder / "data", dataset)
-    (folder / "quick.json").write_text(json.dumps(SETTINGS), "utf-8")
+    (folder / "quick.json").write_text(json.dumps(settings), "utf-8")
     arguments = ("train", folder / "data", "-o", folder / "model", "--config", folder / "quick.json")
     return run(*arguments, *options)
 
@@ -68,7 +71,7 @@ def test_new_documents_come_first_then_the_seen_ones(result: Result, folder: Pat
 def test_json_has_the_groups_and_how_the_queries_were_parted(tmp_path: Path) -> None:
     record = json.loads(trained(in_a_chain(), tmp_path, "--json").stdout)["validation"]
     assert (record["corpus"], record["folds"]) == ("growing", 2)
-    assert record["candidate"] in ("distilled", "tempered") and record["removed"] > 0
+    assert record["candidate"] in ("unlabelled", "distilled", "tempered") and record["removed"] > 0
     for size in record["sizes"]:
         assert size["new"]["queries"] == 80
         assert size["queries"] == record["queries"] == 80 + size["seen"]["queries"]
@@ -109,7 +112,7 @@ def test_what_was_not_measured_is_said(make: Callable[[], Dataset], said: str, t
 
 
 def test_one_document_for_all_queries_ships_baselines_and_strict_refuses_them(tmp_path: Path) -> None:
-    result = trained(of_one_document(), tmp_path)
+    result = trained(of_one_document(), tmp_path, settings=LABELS)
     fallbacks = Compressor.load(tmp_path / "model").fallbacks
     assert set(fallbacks) == {8, 4} and "smec" not in fallbacks.values()
     assert "on new documents" not in result.stdout
@@ -119,7 +122,7 @@ def test_one_document_for_all_queries_ships_baselines_and_strict_refuses_them(tm
 
 
 def test_a_size_that_falls_back_says_why(tmp_path: Path) -> None:
-    result = trained(memorable(), tmp_path)
+    result = trained(memorable(), tmp_path, settings=LABELS)
     validation = Compressor.load(tmp_path / "model").manifest.validation
     assert validation is not None
     told = {

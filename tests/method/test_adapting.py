@@ -226,7 +226,7 @@ def without_codec(compressor: Compressor) -> Compressor:
 def test_an_adaptation_takes_the_compressors_teacher_seed_and_corpus() -> None:
     trained = train(
         learnable(),
-        config=quick(candidates=("tempered",), seed=3, corpus="fixed", optimiser={"steps": 5}),
+        config=quick(candidates=("tempered",), start="pca", seed=3, corpus="fixed", optimiser={"steps": 5}),
     )
     config = adaptation_config(trained)
     assert (config.distillation.tempering, config.seed, config.corpus) == (0.6, 3, "fixed")

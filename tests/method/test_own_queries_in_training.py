@@ -35,9 +35,8 @@ def test_queries_that_come_from_elsewhere_are_found_by_a_matrix_of_their_own(tmp
 
 @pytest.mark.parametrize("candidate", ["distilled", "tempered", "unlabelled"])
 def test_each_candidate_with_all_sizes_at_once_can_have_them(candidate: str) -> None:
-    config = quick(
-        queries="own", candidates=(candidate,), optimiser={"steps": 10}, validation={"gate": False}
-    )
+    settings: dict[str, Any] = {"optimiser": {"steps": 10}, "validation": {"gate": False}}
+    config = quick(queries="own", candidates=(candidate,), start="pca", **settings)
     compressor = train(learnable(), config=config)
     assert compressor.own_queries == SIZES
     assert train(learnable(), config=config).query_fingerprint == compressor.query_fingerprint

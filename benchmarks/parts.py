@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from smec import Dataset
+from smec.data.qrels import Qrels
 from smec.training.document_folds import DocumentFold, document_folds
 
 FOLDS = 5
@@ -44,9 +47,18 @@ def limited(dataset: Dataset, labels: int | None, seed: int) -> Dataset:
     judged = dataset.judged("train").ids
     kept = np.random.default_rng([seed, labels]).choice(len(judged), min(labels, len(judged)), replace=False)
     train = {judged[row]: dataset.qrels["train"][judged[row]] for row in np.sort(kept)}
-    return Dataset(dataset.corpus, dataset.queries, {"train": train}, dataset.name)
+    return _without_others(dataset, {"train": train}, {*judged})
 
 
 def _split(dataset: Dataset, fold: DocumentFold, name: str) -> Dataset:
     qrels = {"train": fold.fit.qrels, "test": fold.new.qrels}
-    return Dataset(dataset.corpus, dataset.queries, qrels, name)
+    return _without_others(dataset, qrels, {*fold.fit.ids}, name)
+
+
+def _without_others(
+    dataset: Dataset, qrels: Mapping[str, Qrels], learned: set[str], name: str | None = None
+) -> Dataset:
+    """A part of a dataset of which no other query than ``learned`` teaches anything, judged or not."""
+    ids = () if dataset.queries is None else dataset.queries.ids
+    others = [query for query in ids if query not in learned]
+    return Dataset(dataset.corpus, dataset.queries, qrels, name or dataset.name, reserved=others)

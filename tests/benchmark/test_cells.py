@@ -130,3 +130,8 @@ def test_tuning_and_scarcity_take_their_queries_from_the_train_split() -> None:
     assert set(few) == {"train"} and len(few["train"]) == 10
     assert all(train[query] == judged for query, judged in few["train"].items())
     assert limited(dataset, 10, seed=4).qrels != few
+    # Queries that lose their judgements are queries of a log; those of the test split teach nothing.
+    assert dataset.queries is not None
+    log = {dataset.queries.ids[row] for row in limited(dataset, 10, seed=3).unjudged("train")}
+    assert log == set(dataset.judged("train").ids) - set(few["train"])
+    assert len(part.unjudged("train")) == 0

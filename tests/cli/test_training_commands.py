@@ -168,7 +168,9 @@ def without_queries(dataset: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_log_of_queries_teaches_without_labels(dataset: Path, log: Path, tmp_path: Path) -> None:
+def test_a_log_of_queries_teaches_without_labels(
+    dataset: Path, log: Path, quick: Path, tmp_path: Path
+) -> None:
     bare = without_queries(dataset, tmp_path / "bare")
     result = run(
         *("train", bare, "-o", tmp_path / "m", "--unsupervised", "--dims", "24", "--config", quick),
@@ -201,7 +203,7 @@ def test_a_log_in_shards_and_one_without_ids_teach_the_same(
 
 
 def test_a_log_that_cannot_be_learned_from_is_refused_in_one_line(
-    dataset: Path, log: Path, quick: Path, tmp_path: Path
+    dataset: Path, log: Path, tmp_path: Path
 ) -> None:
     bare = without_queries(dataset, tmp_path / "bare")
     wide = numbered(tmp_path / "wide.npy", np.ones((9, 5), dtype=np.float32))

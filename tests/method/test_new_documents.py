@@ -104,10 +104,9 @@ def test_one_document_for_all_queries_ships_what_needs_no_labels_and_says_why() 
         assert size.agreement is not None
         assert (size.method == "smec") == (size.agreement.pca < KEPT["queries"])
     said = "Not measured: new documents. Every held-out query asks for documents judged in training."
-    assert remarks(validation) == [
-        f"Held-out queries chose candidate 'unlabelled', step {validation.step}.",
-        said,
-    ]
+    chosen, *others = remarks(validation)
+    assert chosen == f"Held-out queries chose candidate 'unlabelled', step {validation.step}."
+    assert said in others
     assert said in model_card(compressor.manifest)
 
 
@@ -127,9 +126,8 @@ def test_documents_that_one_query_each_asks_for_are_all_new() -> None:
     assert all(size.seen is None and size.new is not None for size in validation.sizes)
     chosen, *others = remarks(validation)
     assert chosen.startswith(f"Held-out queries chose candidate {validation.candidate!r}, step ")
-    assert others == [
-        "Not measured: documents judged in training. No query shares all its documents with others."
-    ]
+    said = "Not measured: documents judged in training. No query shares all its documents with others."
+    assert said in others
     feedback = compressor.manifest.feedback
     assert feedback is not None and (feedback.queries_seen, feedback.seen_after) == (0, None)
 

@@ -1,4 +1,4 @@
-"""What `smec adapt` gains: compressors trained without labels, then adapted to all train judgements.
+"""Gains of `smec adapt`: compressors trained without labels, then adapted to all train judgements.
 
 ``python -m benchmarks.adapted DATA`` trains on xquad-e5 and scifact-mpnet (some minutes) and writes its table
 of ``docs/judgements.md``; DATA is the folder of the reference datasets. A training with all labels and one

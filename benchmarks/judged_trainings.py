@@ -1,4 +1,4 @@
-"""What judgements by BM25 gain: trainings on them, beside people's, a few of people's and none at all.
+"""Gains of judgements by BM25: trainings on them, beside people's, a few of people's and none at all.
 
 ``python -m benchmarks.judged_trainings DATA`` trains on scifact-mpnet (some minutes) and writes its table of
 ``docs/judgements.md``; DATA is the folder of the reference datasets. BM25 judges the train queries whose

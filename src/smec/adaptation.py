@@ -45,9 +45,9 @@ class Adaptation(_Record):
     """Where queries got a matrix of their own: what from, and what it scored on held-out queries."""
 
     fingerprint: str
-    """That of the compressor that was adapted; documents keep it."""
+    """Fingerprint of the compressor that was adapted; documents keep it."""
     query_fingerprint: str
-    """That of its queries before."""
+    """Fingerprint of its queries before."""
     metric: Literal["ndcg@10", "overlap@10"]
     """Overlap with the full vectors' ten nearest documents where no label was read."""
     corpus: Literal["growing", "fixed"] | None
@@ -61,7 +61,7 @@ class Adaptation(_Record):
     training: dict[str, Any]
     """The configuration that was used, seed included."""
     sizes: tuple[AdaptedSize, ...]
-    """By size, descending."""
+    """Scores and decisions, the largest size first."""
 
     @property
     def kept(self) -> tuple[int, ...]:

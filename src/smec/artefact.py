@@ -216,7 +216,7 @@ class WeighedScore(_Record):
 
 
 class SentencesRecord(_Record):
-    """What a training made of the sentences of documents."""
+    """Use of sentences of documents in a training."""
 
     count: int
     """Sentences of the dataset."""
@@ -259,7 +259,7 @@ class Manifest(_Record):
     feedback: FeedbackRecord | None = None
     """None in an older artefact, and where training had no judgements to choose from."""
     adaptations: tuple[Adaptation, ...] = ()
-    """What queries learned since, oldest first (`smec adapt`)."""
+    """Adaptations of queries since, oldest first (`smec adapt`)."""
     sentences: SentencesRecord | None = None
     """None where the dataset had none."""
     libraries: dict[str, str]

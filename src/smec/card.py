@@ -112,7 +112,7 @@ def _one_table(validation: Validation, manifest: Manifest) -> list[str]:
 
 
 def _card_adaptation(adaptation: Adaptation) -> list[str]:
-    """What queries learned since, and what that scored."""
+    """Adaptations of queries since, and their scores."""
     lines = [
         f"Adapted to {adaptation.learned_from}, for the documents of the compressor with fingerprint "
         f"`{adaptation.fingerprint[:12]}`, whose vectors stay valid. Queries have a matrix of their own "

@@ -211,7 +211,7 @@ class TrainConfig(_Settings):
 
     @model_validator(mode="after")
     def _signals(self) -> TrainConfig:
-        """What is learned from, and what is stored."""
+        """Check what is learned from, and what is stored."""
         if self.start == "unlabelled" and (self.schedule != "joint" or not self.supervised):
             raise ValueError("start 'unlabelled' goes on with labels: it needs them, and schedule 'joint'")
         if self.codec is not None and self.selection == "ads":

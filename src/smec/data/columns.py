@@ -16,7 +16,7 @@ COLUMNS = ("id", "vector", "text", "title")
 """The columns that are read."""
 REQUIRED = COLUMNS[:2]
 VECTOR = COLUMNS[1:2]
-"""What is required where ids do not matter."""
+"""Columns that are required where ids do not matter."""
 
 
 def columns_beside(schema: pa.Schema) -> list[str]:

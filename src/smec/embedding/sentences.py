@@ -95,7 +95,7 @@ def _normal(text: str) -> bytes:
 
 
 def _in_turn(document: Text, key: int) -> Iterator[str]:
-    """What of a document may be drawn, in random order."""
+    """Title and sentences of a document that may be drawn, in random order."""
     rng = np.random.default_rng(key)
     whole = _normal(document.whole)
     titles = [document.title.strip()] if _is_long_enough(document.title) else []

@@ -16,7 +16,7 @@ class BatchShare:
 
     queries: IntArray
     first: int
-    """Which query of the batch the first one is."""
+    """Place of the first query in the batch."""
     grades: Tensor
     log: IntArray
     anchors: Tensor

@@ -1,4 +1,4 @@
-"""What the stages of a training have learned so far, and how a checkpoint keeps it."""
+"""State of a training: what its stages have learned so far, and how a checkpoint keeps it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smec.training.loop import LoopState
 
 @dataclass
 class Learned:
-    """What the stages have made so far.
+    """Results of the stages so far.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from smec.config import TrainConfig
 from smec.data import Dataset
 from smec.method.candidates import States, Trained, candidate_configs, train_folds
 from smec.method.folds import Fold, Start, teaches_unjudged
-from smec.method.gate import LEVEL, Scores, significant
+from smec.method.gate import LEVEL, LEVEL_BEST, Scores, significant
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint
@@ -70,10 +70,12 @@ def choose_weight(
     """
     best, scores = trained, [WeighedScore(weight=0.0, score=trained.score)]
     name, settings, begun = trained.name, trained.config, trained.begun
+    level = LEVEL
     labelled = {of: one for of, one in candidate_configs(config, len(folds)).items() if of != UNLABELLED}
     if name == UNLABELLED and labelled:  # sentences are labels too, and go on from it as these do
         name, settings = next(iter(labelled.items()))
         begun = [check.widest for check in trained.checks]
+        level = LEVEL_BEST  # as for labels alone, whose best check had to be that sure
     for number, weight in enumerate(compared):
         rank = settings.rank.model_copy(update={"sentences": weight})
         weighed = settings.model_copy(update={"rank": rank})
@@ -85,7 +87,7 @@ def choose_weight(
         with_pairs = train_folds(start, name, weighed, folds, state_of, place, resume, progress, begun)
         scores.append(WeighedScore(weight=weight, score=with_pairs.score))
         gain = _deciding(folds, with_pairs) - _deciding(folds, trained)
-        if significant(gain, LEVEL) and with_pairs.score > best.score:
+        if significant(gain, level) and with_pairs.score > best.score:
             best = with_pairs
     return best, tuple(scores)
 

@@ -267,7 +267,7 @@ class Stage:
         return documents if codec is None else straight_through(documents, codec)
 
     def _target(self, batch: Batch, part: BatchShare) -> Target | None:
-        """What the teacher says of what is taught and the batch's documents.
+        """Return what the teacher says of what is taught and the batch's documents.
 
         It says nothing of an anchor and itself, nor of two that are alike where no judgement is read: a query
         that is a document has that document as its answer, and nothing to learn from it.

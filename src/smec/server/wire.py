@@ -186,9 +186,9 @@ class ModelCard(BaseModel):
     """Served sizes, descending; the field is not OpenAI's."""
     default_dimensions: int
     fingerprint: str
-    """Of what makes documents: what stored vectors are stamped with."""
+    """Fingerprint of what makes documents, which stored vectors are stamped with."""
     query_fingerprint: str
-    """Of what makes queries and documents; ``fingerprint`` where they share a matrix."""
+    """Fingerprint of what makes queries and documents; ``fingerprint`` where they share a matrix."""
 
 
 class ModelList(BaseModel):

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from smec.config import ValidationConfig
+from smec.config import ValidationConfig, build_config
 from smec.data import Dataset
+from smec.method.plans import plan_stages
+from smec.method.stages import Stage
+from smec.training.batches import Batches
 from smec.training.pool import Pool, document_pool
 from smec.training.validation import HeldOut
 from smec.vectors import Float32Array, IntArray, normalise
@@ -79,3 +82,41 @@ def test_one_near_a_document_is_none(documents: Float32Array) -> None:
     matrix = np.eye(DIM, dtype=np.float32)[:, :3]
     expected = kept(documents, beside, [None] * 5, 3)
     np.testing.assert_allclose(held_out(documents, beside).scores(matrix), expected)
+
+
+def test_beside_labels_too_such_a_query_is_not_taught_to_find_itself(documents: Float32Array) -> None:
+    config = build_config(
+        candidates=(),
+        start="pca",
+        rank={"weight": 1e-12},
+        optimiser={"batch": 4, "negatives": 60, "hard_negatives": 0},
+    )
+    (plan,) = plan_stages(config, DIM, (4,), 4)
+    queries = torch.from_numpy(normalise(np.random.default_rng(3).standard_normal((4, DIM))))
+    one = np.ones(1)
+    pool = Pool(
+        rows=np.arange(60),
+        documents=torch.from_numpy(documents),
+        queries=queries,
+        positives=tuple((np.array([row]), one) for row in range(4)),
+        held_out=None,
+        held_out_rows=np.empty(0, dtype=np.int64),
+        log=torch.from_numpy(documents[50:52]),
+    )
+    rows = (pool.queries, pool.log, pool.documents)
+    layer = torch.eye(DIM)
+    stage = Stage(plan, config, pool, rows[2], rows[0], rows[1], torch.empty(0, DIM), layer, rows)
+    loss = stage.loss(stage.parameters(), 0).item()
+    batch = Batches(pool, config.optimiser, config.seed, plan.number).draw(0)
+    asked = torch.cat([queries[batch.queries], pool.log[batch.log]])
+    own = torch.cat([torch.full((4,), -1), torch.from_numpy(50 + batch.log)])
+    drawn = torch.from_numpy(batch.documents)
+    left_out = own[:, None] == drawn[None, :]
+    assert left_out.sum() == 2
+    small = [torch.nn.functional.normalize(of[:, :4]) for of in (asked, pool.documents[drawn])]
+    p, q = (
+        torch.softmax((scores / 0.05).masked_fill(left_out, float("-inf")), dim=1)
+        for scores in (asked @ pool.documents[drawn].T, small[0] @ small[1].T)
+    )
+    expected = torch.where(p > 0, p * (p / q).log(), torch.zeros(())).sum(dim=1).mean().item()
+    assert loss == pytest.approx(expected, rel=1e-4)

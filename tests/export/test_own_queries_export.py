@@ -127,11 +127,11 @@ def test_the_command_names_both_files(tmp_path: Path) -> None:
 
 
 def test_no_file_for_queries_of_another_compressor_stays_beside_an_export(tmp_path: Path) -> None:
-    output = tmp_path / "small.onnx"
-    export(own_queries(), "onnx", output, dim=48)
+    output = tmp_path / "small.pt"
+    export(own_queries(), "torchscript", output, dim=48)
     output.unlink()
-    with pytest.raises(OutputError, match=r"small\.queries\.onnx: exists already"):
-        export(compressor(), "onnx", output, dim=48)
-    assert [path.name for path in tmp_path.iterdir()] == ["small.queries.onnx"]
-    export(compressor(), "onnx", output, dim=48, force=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]
+    with pytest.raises(OutputError, match=r"small\.queries\.pt: exists already"):
+        export(compressor(), "torchscript", output, dim=48)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.queries.pt"]
+    export(compressor(), "torchscript", output, dim=48, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.pt"]

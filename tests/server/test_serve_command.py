@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -167,6 +169,32 @@ def test_sigterm_under_load_loses_no_accepted_request(upstream: RecordedUpstream
     assert set(answered) == {200}
     assert len(answered) > before + 30  # what was under way, and what came while it drained
     assert not [line for line in lines if "ERROR" in line or "Traceback" in line]
+
+
+def test_a_connection_accepted_before_the_end_may_still_ask(
+    upstream: RecordedUpstream, tmp_path: Path
+) -> None:
+    config = file_of(upstream, tmp_path, port=0, drain_seconds=0)
+    with process("--config", config) as (running, address, _):
+        assert httpx.get(f"{address}/readyz").status_code == 200
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as early:
+            running.send_signal(signal.SIGTERM)
+            while listens(host, int(port)):
+                pass
+            time.sleep(1)  # a busy client
+            early.sendall(b"GET /healthz HTTP/1.1\r\nhost: smec\r\n\r\n")
+            assert early.recv(15) == b"HTTP/1.1 200 OK"
+        assert running.wait(30) == 0
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port)).close()
+    except ConnectionError:  # refused; reset in the moment of closing
+        return False
+    return True
 
 
 def test_while_it_drains_it_is_not_ready_and_closes_connections(

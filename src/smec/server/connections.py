@@ -22,6 +22,11 @@ class BoundedProtocol(HttpToolsProtocol):
     head_seconds = 10.0
     send_seconds = 30.0
 
+    @property
+    def unused(self) -> bool:
+        """Whether the connection is open and has not carried one whole head of a request yet."""
+        return self.cycle is None and not self.transport.is_closing()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)  # type: ignore[arg-type]

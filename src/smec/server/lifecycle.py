@@ -17,7 +17,7 @@ import uvicorn
 
 from smec.errors import ConfigError
 from smec.server.app import create_app
-from smec.server.connections import bounded_protocol
+from smec.server.connections import BoundedProtocol, bounded_protocol
 from smec.server.service import Service
 from smec.server.settings import ServerSettings
 
@@ -27,7 +27,10 @@ BACKLOG = 4096
 """Connections that may wait to be accepted."""
 
 LAST_REQUESTS_SECONDS = 0.5
-"""Between the last accepted connection and the closing of idle ones: requests on their way are answered."""
+"""Seconds between the last accepted connection and the closing of idle ones, for requests on their way."""
+
+FIRST_REQUEST_SECONDS = 5.0
+"""Seconds in which a connection that never sent anything may still send its first request at the end."""
 
 
 class Server(uvicorn.Server):
@@ -106,10 +109,41 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer what is on its way, then close."""
         self.service.draining = True
+        waiting = [accepted for listener in sockets or [] for accepted in _waiting(listener)]
         for server in self.servers:
-            server.close()
+            server.close()  # resets whatever the system has accepted and nobody has taken
+        for accepted in waiting:
+            await self._take(accepted)
         await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        loop = asyncio.get_running_loop()
+        last = loop.time() + FIRST_REQUEST_SECONDS - LAST_REQUESTS_SECONDS
+        while loop.time() < last and any(
+            isinstance(connection, BoundedProtocol) and connection.unused
+            for connection in self.server_state.connections
+        ):
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
+
+    async def _take(self, accepted: socket.socket) -> None:
+        """Serve a connection that was accepted outside of the event loop's own server."""
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        with contextlib.suppress(OSError):  # the client left, or its TLS failed
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept all that waits at a listening socket which does not block."""
+    with contextlib.suppress(OSError):  # nobody waits any more
+        while True:
+            accepted, _ = listener.accept()
+            accepted.setblocking(False)
+            yield accepted
 
 
 def _no_password() -> str:

@@ -48,6 +48,11 @@ class Moments:
         """Mean of ``x xᵀ`` over them, of shape (D, D)."""
         return self._products / self.rows
 
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Their covariance, of shape (D, D)."""
+        return self.second - np.outer(self.mean, self.mean)
+
 
 def moments_of(vectors: FloatArray) -> Moments:
     """Moments of the rows of ``vectors`` (n, D), which may be a memory map."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from smec.method.feedback_weight import choose_weight as choose_feedback
 from smec.method.fold_scores import measure_agreement, measure_folds
 from smec.method.folds import Fold, Start, average, check_judgements, draw_folds, teaches_unjudged
 from smec.method.gate import Measured, judge
+from smec.method.kept_axes import KeptAxes, keep_axes
 from smec.method.schedule import OnProgress
 from smec.method.sentences import choose_weight, record, weights
 from smec.method.unjudged import measure_new_documents
@@ -120,7 +121,7 @@ def train(
     if run.config.supervised and run.config.corpus == "fixed":
         further = states.further()
         unjudged = measure_new_documents(
-            dataset, run.start, trained, further, resume=resume, progress=progress
+            dataset, run.start, run.kept, trained, further, resume=resume, progress=progress
         )
     compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged, compared=compared)
     if not keep_checkpoint:
@@ -165,6 +166,8 @@ class _Run:
     data: dict[str, str]
     start: Start
     folds: list[Fold]
+    kept: KeptAxes | None
+    """Axes in which it is trained; None: in all coordinates of the originals."""
     stored: list[Coded]
     """Sizes and codecs to choose from; empty where nothing is to be chosen."""
     weights: tuple[float, ...]
@@ -195,26 +198,36 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
     moment = dataset.moments.second
     axes = processes.of_first(principal_axes(moment))
     fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
-    start = Start(sizes, axes, moment, fitted, execution)
+    start = Start(sizes, axes, moment, fitted, dataset.dim // 2, execution)
     folds = draw_folds(dataset, config, execution)
     if config.queries == "own" and folds[0].held_out.asked == "documents":
         raise DataError(
             f"{dataset.name}: queries 'own' learn from queries, and there are fewer than {FEWEST_LOGGED} "
             "different ones; add some (queries.*, or --queries LOG), or leave queries 'shared'"
         )
-    return _Run(dataset, config, data, start, folds, stored, weights(dataset, config))
+    reduced = config.start != "identity" and config.layers == "nested"
+    kept = keep_axes(start, folds) if reduced else None
+    return _Run(dataset, config, data, start, folds, kept, stored, weights(dataset, config))
 
 
 def _trained(
     run: _Run, states: _States, resume: bool, progress: OnProgress | None
 ) -> tuple[Trained, tuple[WeighedScore, ...]]:
     """Train the candidates; train the best one with sentences too, where there are any to weigh."""
-    trained = train_candidates(run.start, run.config, run.folds, states, resume, progress)
-    if not run.weights:
-        return trained, ()
-    return choose_weight(
-        run.start, run.config, trained, run.folds, run.weights, states, states.candidates, resume, progress
-    )
+    start, folds, config = run.start, run.folds, run.config
+    if run.kept is not None:
+        start, folds = run.kept.within(), run.kept.folds(folds)
+        config = config.model_copy(update={"dims": start.sizes})
+    compared: tuple[WeighedScore, ...]
+    trained, compared = train_candidates(start, config, folds, states, resume, progress), ()
+    if run.weights:
+        trained, compared = choose_weight(
+            start, config, trained, folds, run.weights, states, states.candidates, resume, progress
+        )
+    if run.kept is not None:
+        pairs = zip(trained.checks, run.folds, strict=True)
+        trained = replace(trained, checks=[run.kept.lifted(*pair, trained.config) for pair in pairs])
+    return trained, compared
 
 
 def _ship(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smec.evaluation import exact_search, trec_tie_order
+from smec.evaluation.search import search_blocks
 from smec.vectors import BLOCK_ROWS, FloatArray, IntArray
 
 # Small whole numbers: their inner products are exact in float32, so equal scores are plenty and certain.
@@ -36,6 +37,36 @@ def test_it_is_the_head_of_a_full_sort_ties_at_the_boundary_included(
     np.testing.assert_array_equal(scores, np.take_along_axis(queries @ corpus.T, expected, axis=1))
     assert scores.dtype == np.float32
     assert rows.dtype == np.int64
+
+
+@given(
+    data=st.data(),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    q=st.integers(1, 5),
+    k=st.integers(1, 12),
+)
+def test_blocks_of_any_size_give_the_head_of_a_full_sort(
+    data: st.DataObject, sizes: list[int], q: int, k: int
+) -> None:
+    n = sum(sizes)
+    scores = data.draw(hnp.arrays(np.float32, (q, n), elements=small))  # mostly ties
+    tie_order = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(n)
+    # The corpus' vectors are the scores themselves, which the unit vectors as queries read off.
+    blocks = (scores.T[stop - size : stop] for size, stop in zip(sizes, np.cumsum(sizes), strict=True))
+    found, rows = search_blocks(blocks, np.eye(q, dtype=np.float32), k, tie_order)
+    expected = sorted_rows(scores, tie_order, k)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(found, np.take_along_axis(scores, expected, axis=1))
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_corpus_in_the_order_of_its_scores_is_searched_right(rising: bool) -> None:
+    """Rising, all of every block comes among the best; falling, nothing behind the first."""
+    corpus = np.arange(3 * BLOCK_ROWS, dtype=np.float32)[:, None]
+    corpus = corpus if rising else corpus[::-1]
+    scores, rows = exact_search(corpus, np.ones((300, 1), np.float32), 50)
+    assert (scores == np.arange(3 * BLOCK_ROWS)[::-1][:50]).all()
+    assert (corpus[rows[0], 0] == scores[0]).all()
 
 
 def test_without_an_order_of_ties_the_earlier_row_comes_first() -> None:

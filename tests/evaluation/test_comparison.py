@@ -96,7 +96,8 @@ def test_among_more_equal_documents_than_are_retrieved_the_largest_ids_come_firs
 def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
     folded = Folded(np.eye(4, dtype=np.float32), (2, 1), "smec:out")
     record = json.loads(json.dumps(evaluate(labelled(), [folded]).to_json()))
-    assert list(record) == ["dataset", "split", "queries", "full", "results"]
+    keys = ["dataset", "split", "queries", "documents", "all_documents", "sample", "full", "results"]
+    assert list(record) == keys
     assert (record["dataset"], record["split"], record["queries"]) == ("axes", "test", 2)
     scores = {"ndcg@10", "recall@100", "mrr@10", "map", "ci", *NO_GROUPS}
     assert set(record["full"]) == scores

@@ -31,8 +31,7 @@ def test_a_folder_larger_than_the_pool_trains_as_the_same_corpus_in_memory(
     assert len(streamed.blocks) == len(held.blocks)
     for one, other in zip(streamed.blocks, held.blocks, strict=True):
         assert (one.method, one.dims) == (other.method, other.dims)
-        # Products of a corpus that is read as a stream are summed in float32 first.
-        np.testing.assert_allclose(one.matrix, other.matrix, atol=2e-5)
+        np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-6)
     assert streamed.manifest.data == held.manifest.data
     assert {id_ in small_dataset().corpus.rows for id_ in streamed.manifest.canary_ids} == {True}
 
@@ -87,10 +86,10 @@ def test_a_corpus_that_has_changed_is_read_again_and_refused(tmp_path: Path) -> 
     path, checkpoint, seen = write_dataset(tmp_path / "small", small_dataset()), tmp_path / "state", []
     stopped_training(path, config, checkpoint)
     table = pq.read_table(path / "corpus.parquet")
-    pq.write_table(table.slice(1), path / "corpus.parquet")
+    pq.write_table(table.take(np.arange(len(table))[::-1]), path / "corpus.parquet")
     with pytest.raises(ConfigError, match="belongs to a training with other data"):
         train(path, config=config, checkpoint=checkpoint, resume=True, reading=lambda *call: seen.append(call))
-    assert seen[-1] == (len(table) - 1, len(table) - 1)
+    assert seen[-1] == (len(table), len(table))
 
 
 def test_without_resume_the_corpus_is_read_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from smec.data.embeddings import Embeddings
 from smec.data.places import Location
 from smec.data.qrels import Qrels
-from smec.vectors import FloatArray, row_blocks
+from smec.vectors import FloatArray, row_blocks, vector_blocks
 
 
 EDGE = 1 << 20
@@ -47,8 +47,9 @@ class EmbeddingsHash:
 def embeddings_sha256(embeddings: Embeddings) -> str:
     """`EmbeddingsHash` of all rows, block by block."""
     digest = EmbeddingsHash(embeddings.vectors.dtype, embeddings.vectors.shape)
-    for block in row_blocks(len(embeddings)):
-        digest.add(embeddings.ids[block], embeddings.vectors[block])
+    rows = row_blocks(len(embeddings))
+    for block, vectors in zip(rows, vector_blocks(embeddings.vectors), strict=True):
+        digest.add(embeddings.ids[block], vectors)
     return digest.hexdigest()
 
 

@@ -72,9 +72,8 @@ def open_sample(
     folder = Path(path)
     check_folder(folder)
     corpus = find_corpus(folder)
-    suffix = ".parquet" if corpus.is_dir() else corpus.suffix
-    source = streamed(suffix).source(corpus) if suffix in STREAMED else None
-    if source is None or not source.has_ids or source.rows <= rows:
+    source = _stream(corpus)
+    if source is None or source.rows <= rows:
         return Dataset.open(folder, log=log)
     name = folder.resolve().name
     return sampled_dataset(
@@ -89,6 +88,72 @@ def open_sample(
         log=log,
         kept=None if keep is None else SampleFile(keep, corpus),
     )
+
+
+def open_judged_sample(
+    path: str | os.PathLike[str], rows: int, *, seed: int = 0, progress: OnRows | None = None
+) -> Dataset:
+    """Open a dataset folder for an evaluation on at most ``rows`` documents, those that any split judges among them.
+
+    A corpus of more is read once, as by `open_sample`: its moments and its hash are of all rows. Texts of documents
+    are left out, and so are sentences. ``.jsonl`` and ``.npz`` are opened whole.
+
+    Parameters
+    ----------
+    path : path of a dataset folder
+    rows : int
+        All documents that are judged are kept if they are more.
+    seed : int
+        Of the sample.
+    progress : callable, optional
+        Called with (rows read, rows in all) after each block.
+
+    Raises
+    ------
+    DataError
+        As for `open_sample`.
+    """
+    folder = Path(path)
+    check_folder(folder)
+    corpus = find_corpus(folder)
+    source = _stream(corpus)
+    if source is not None and source.rows <= rows:
+        return Dataset.open(folder, reading=progress)
+    files = {split: file for split, file in find_qrels(folder).items() if split != SENTENCES}
+    qrels = {split: read_qrels(file) for split, file in files.items()}
+    judged = {document for of in qrels.values() for documents in of.values() for document in documents}
+    if source is None:
+        whole = Dataset.open(folder, reading=progress)
+        if len(whole.corpus) <= rows:
+            return whole
+        sample, known = _drawn(whole, judged, rows, seed)
+    else:
+        sample, known = _read_once(source, str(corpus), rows, judged, seed, progress, None)
+    queries = find_queries(folder)
+    return Dataset(
+        sample,
+        None if queries is None else read_vectors(queries),
+        qrels,
+        folder.resolve().name,
+        qrels_files=files,
+        whole=known,
+    )
+
+
+def _drawn(dataset: Dataset, judged: Collection[str], rows: int, seed: int) -> tuple[Embeddings, Whole]:
+    """A sample of a corpus that is open, as `sampled` draws it."""
+    corpus = dataset.corpus
+    always = np.array([row for row, id_ in enumerate(corpus.ids) if id_ in judged], dtype=np.int64)
+    kept = drawn_rows(len(corpus), always, rows, seed)
+    sample = Embeddings([corpus.ids[row] for row in kept], np.asarray(corpus.vectors[kept]), name=corpus.name)
+    return sample, Whole(dataset.moments, dataset.fingerprint()["corpus"])
+
+
+def _stream(corpus: Path) -> Source | None:
+    """A corpus with ids as a stream, None where its format has none."""
+    suffix = ".parquet" if corpus.is_dir() else corpus.suffix
+    source = streamed(suffix).source(corpus) if suffix in STREAMED else None
+    return source if source is not None and source.has_ids else None
 
 
 def sampled_dataset(
@@ -228,9 +293,9 @@ def sampled(
         for block in alike(source.blocks):
             ids = string_column(block.columns[place], block.name, "id")
             vectors = check_vectors(block.vectors, block.name, ids=ids, first_row=block.first_row)
-            moments = moments or Moments(vectors.shape[1])
+            moments = moments or Moments(vectors.shape[1], source.rows)
             digest = digest or EmbeddingsHash(vectors.dtype, (source.rows, vectors.shape[1]))
-            counted = pool.submit(moments.add_quickly, vectors), pool.submit(digest.add, ids, vectors)
+            counted = pool.submit(moments.add, vectors), pool.submit(digest.add, ids, vectors)
             keys = _keys(seed, row, len(ids))
             keys[[id_ in always for id_ in ids]] = _ALWAYS
             sample.offer(keys, row, ids, vectors)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks
+from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks, vector_blocks
 
 QUERY_ROWS = 256
 """Queries scored together: with a block of the corpus, 8 MB of scores."""
@@ -40,7 +40,7 @@ def exact_search(
     rows : ndarray of shape (q, k), int64
     """
     order = np.arange(len(corpus)) if tie_order is None else tie_order
-    blocks = (np.asarray(corpus[block], dtype=np.float32) for block in row_blocks(len(corpus)))
+    blocks = (np.asarray(block, dtype=np.float32) for block in vector_blocks(corpus))
     return search_blocks(blocks, np.asarray(queries, dtype=np.float32), k, order)
 
 

@@ -41,7 +41,7 @@ def measure(
     seed : int
         Of intervals, tests and the rivals' calibrations.
     progress : callable, optional
-        Called with the searches done and their number, after each.
+        Called with the documents searched, of all searches together, and their number, after each block.
 
     Raises
     ------

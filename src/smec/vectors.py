@@ -24,6 +24,10 @@ LARGE_MAP = 1 << 28
 """Bytes of a memory map from which its pages are let go: smaller ones are read faster when they stay."""
 
 
+ROWS_TAKEN = 1024
+"""Rows that are taken from a map together: the kernel maps what is around each, about 64 MB."""
+
+
 def row_blocks(rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
     """Slices that cover ``range(rows)`` in order, each at most ``size`` long."""
     for start in range(0, rows, size):
@@ -41,6 +45,18 @@ def vector_blocks(vectors: FloatArray) -> Iterator[FloatArray]:
         yield vectors[block]
         if mapping is not None:
             mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def take_rows(vectors: FloatArray, rows: IntArray) -> FloatArray:
+    """Copy of some rows of ``vectors``; of a large memory map, memory is that of the copy and of few pages."""
+    mapping = _large_map(vectors)
+    if mapping is None:
+        return np.asarray(vectors[rows])
+    taken: FloatArray = np.empty((len(rows), vectors.shape[1]), dtype=vectors.dtype)
+    for block in row_blocks(len(rows), ROWS_TAKEN):
+        taken[block] = vectors[rows[block]]
+        mapping.madvise(mmap.MADV_DONTNEED)
+    return taken
 
 
 def _large_map(vectors: FloatArray) -> mmap.mmap | None:

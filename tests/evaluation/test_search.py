@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +103,31 @@ def test_trec_orders_ties_by_id_descending_as_strings() -> None:
     ids = ["9", "10", "b", "a", "Z", "é"]
     by_rank = np.argsort(trec_tie_order(ids))
     assert [ids[row] for row in by_rank] == ["é", "b", "a", "Z", "9", "10"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages of a map are let go on Linux only")
+def test_memory_does_not_grow_with_the_rows_of_a_memory_map(tmp_path: Path) -> None:
+    """Another process, as the peak of this one is that of the tests before."""
+    rows = 600_000  # 600 MB, all of which are looked at five times
+    np.lib.format.open_memmap(tmp_path / "corpus.npy", "w+", np.float32, (rows, 256))[:, 3] = 1
+    measured = f"""
+import numpy as np
+from pathlib import Path
+from smec.data import Embeddings
+from smec.data.fingerprint import embeddings_sha256
+from smec.data.moments import moments_of
+from smec.evaluation import exact_search
+def peak():
+    return next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+corpus = np.load({str(tmp_path / "corpus.npy")!r}, mmap_mode="r")
+held = Embeddings([str(row) for row in range({rows})], corpus)
+before = peak()
+found = exact_search(corpus, np.ones((3, 256), np.float32), 5)[1]
+assert found.tolist() == [[0, 1, 2, 3, 4]] * 3
+assert moments_of(corpus).second[3, 3] == 1
+embeddings_sha256(held)
+print(before, peak())
+"""
+    process = subprocess.run([sys.executable, "-c", measured], capture_output=True, text=True, check=True)
+    before, after = (int(kilobytes) / 1024 for kilobytes in process.stdout.split())
+    assert before < 400 and after < before + 150  # the map alone is 586 MiB

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smec.data.sample import OnRows
     from smec.encoder import Encoder
     from smec.evaluation.rescoring import Rescored
+    from smec.vectors import FloatArray
 
 
 def evaluate(
@@ -126,6 +127,7 @@ def _stored(
 ) -> list[Encoder]:
     """The compressors and the fitted baselines, with their codecs, and those in two stages."""
     from smec.baselines import fit_baseline
+    from smec.codecs import sampled
     from smec.coded import coded
     from smec.evaluation.comparison import check_width
 
@@ -139,12 +141,13 @@ def _stored(
     encoders: list[Encoder] = [*compressors, *fitted]
     if feedback:
         encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
+    vectors = sampled(opened.corpus.vectors, seed=0)  # once for all, as it takes long from a large corpus
     stored = [
-        coded(encoder, name.strip(), opened.corpus.vectors, asked if place < len(compressors) else sizes)
+        coded(encoder, name.strip(), vectors, asked if place < len(compressors) else sizes)
         for place, encoder in enumerate(encoders)
         for name in codec.split(",")
     ]
-    second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
+    second = [] if finer is None else _two_stage(stored, *finer, oversample, vectors)
     return [*stored, *second]
 
 
@@ -171,7 +174,7 @@ def _size_and_codec(text: str) -> tuple[int, str]:
 
 
 def _two_stage(
-    stored: Sequence[Coded], dim: int, codec: str, oversample: int, dataset: Dataset
+    stored: Sequence[Coded], dim: int, codec: str, oversample: int, vectors: FloatArray
 ) -> list[Rescored]:
     from smec.codecs import code_bytes
     from smec.coded import coded
@@ -181,7 +184,7 @@ def _two_stage(
     smaller = [one for one in stored if any(code.code_bytes < limit for code in one.codecs.values())]
     if not smaller:
         raise ConfigError(f"rescore: no code is smaller than {dim} dims as {codec}, {limit} bytes")
-    fine = {one.encoder: coded(one.encoder, codec, dataset.corpus.vectors, [dim]) for one in smaller}
+    fine = {one.encoder: coded(one.encoder, codec, vectors, [dim]) for one in smaller}
     return [Rescored(one, fine[one.encoder], dim, oversample) for one in smaller]
 
 

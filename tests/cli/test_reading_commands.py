@@ -200,6 +200,36 @@ def test_evaluate_as_json_is_the_evaluation(model: Path, dataset: Path) -> None:
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.to_json()))
 
 
+def test_a_sample_is_searched_with_all_judged_documents_and_scores_no_lower(
+    model: Path, dataset: Path
+) -> None:
+    arguments = ("evaluate", dataset, "--model", model)
+    whole, sample = (
+        json.loads(run(*arguments, "--json", *more).stdout) for more in ((), ("--sample", "25"))
+    )
+    assert (whole["documents"], whole["all_documents"], whole["sample"]) == (60, 60, None)
+    assert (sample["documents"], sample["all_documents"], sample["queries"]) == (25, 60, 20)
+    assert sample["sample"].startswith("a sample: 25 of 60 documents were searched, all judged ones among them")
+    pairs = zip([whole["full"], *whole["results"]], [sample["full"], *sample["results"]], strict=True)
+    gains = [(few["ndcg@10"] - all_["ndcg@10"]) for all_, few in pairs]
+    assert min(gains) > -1e-12 and max(gains) > 0  # what competes no more was never relevant
+    shown = run(*arguments, "--sample", "25")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "axes: 60 documents, 20 queries of split 'test'"
+    assert lines[1] == f"{sample['sample']}"
+    assert "all scores are too high" in lines[1]
+
+
+def test_a_sample_as_large_as_the_corpus_is_the_corpus(model: Path, dataset: Path) -> None:
+    arguments = ("evaluate", dataset, "--model", model, "--json")
+    assert run(*arguments, "--sample", "60").stdout == run(*arguments).stdout
+
+
+def test_a_sample_of_no_documents_is_refused(model: Path, dataset: Path) -> None:
+    assert run("evaluate", dataset, "--model", model, "--sample", "0").exit_code == 2
+
+
 def test_evaluate_prints_a_row_for_every_method_and_size(model: Path, dataset: Path) -> None:
     result = run("evaluate", dataset, "--model", model, "--baselines", "pca,random")
     assert result.exit_code == 0

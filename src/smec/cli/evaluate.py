@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.baselines import BASELINES
-from smec.cli.options import AsJson, DatasetFolder, FeedbackWeight, parse_dims
+from smec.cli.options import AsJson, DatasetFolder, FeedbackWeight, Sample, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
     from smec.coded import Coded
     from smec.compressor import Compressor
     from smec.data import Dataset
+    from smec.data.sample import OnRows
     from smec.encoder import Encoder
     from smec.evaluation.rescoring import Rescored
+    from smec.vectors import FloatArray
 
 
 def evaluate(
@@ -63,6 +65,7 @@ def evaluate(
     ] = False,
     feedback_weight: FeedbackWeight = None,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
+    sample: Sample = None,
     as_json: AsJson = False,
 ) -> None:
     """Score compressors and baselines on a dataset folder, by exact search.
@@ -74,18 +77,60 @@ def evaluate(
     are scored apart too: all of theirs are. Without any qrels: overlap@10, the share of the 10
     nearest neighbours that is kept.
     """
-    from smec.baselines import fit_baseline
-    from smec.coded import coded
+    from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
-    from smec.data import Dataset
-    from smec.evaluation.comparison import check_width
     from smec.evaluation.comparison import evaluate as score
 
     if feedback_weight is not None and not feedback:
         raise ConfigError("--feedback-weight is for --feedback")
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
-    opened = Dataset.open(dataset)
+    with counted_progress("rows") as reading:
+        opened = open_searched(dataset, sample, reading)
+        stored = _stored(
+            opened, compressors, baselines, asked, codec, rescore, oversample, feedback, feedback_weight
+        )
+    with counted_progress("documents") as progress:
+        evaluation = score(opened, stored, split=split, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_json()))
+        return
+    from smec.cli.evaluation_tables import print_evaluation
+
+    of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
+    typer.echo(f"{evaluation.dataset}: {evaluation.all_documents} documents, {evaluation.queries} {of_split}")
+    if evaluation.sample is not None:
+        typer.echo(evaluation.sample)
+    print_evaluation(evaluation, opened.dim)
+
+
+def open_searched(dataset: Path, sample: int | None, reading: OnRows, seed: int = 0) -> Dataset:
+    """A dataset folder whole, or a sample of its corpus with all judged documents."""
+    from smec.data import Dataset
+    from smec.data.sample import open_judged_sample
+
+    if sample is None:
+        return Dataset.open(dataset, reading=reading)
+    return open_judged_sample(dataset, sample, seed=seed, progress=reading)
+
+
+def _stored(
+    opened: Dataset,
+    compressors: Sequence[Compressor],
+    baselines: str,
+    asked: tuple[int, ...] | None,
+    codec: str,
+    rescore: str | None,
+    oversample: int,
+    feedback: bool,
+    feedback_weight: float | None,
+) -> list[Encoder]:
+    """The compressors and the fitted baselines, with their codecs, and those in two stages."""
+    from smec.baselines import fit_baseline
+    from smec.codecs import sampled
+    from smec.coded import coded
+    from smec.evaluation.comparison import check_width
+
     for compressor in compressors:  # before baselines are fitted to its sizes
         check_width(compressor, opened)
     sizes = asked or _default_sizes(compressors, opened)
@@ -96,21 +141,14 @@ def evaluate(
     encoders: list[Encoder] = [*compressors, *fitted]
     if feedback:
         encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
+    vectors = sampled(opened.corpus.vectors, seed=0)  # once for all, as it takes long from a large corpus
     stored = [
-        coded(encoder, name.strip(), opened.corpus.vectors, asked if place < len(compressors) else sizes)
+        coded(encoder, name.strip(), vectors, asked if place < len(compressors) else sizes)
         for place, encoder in enumerate(encoders)
         for name in codec.split(",")
     ]
-    second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
-    evaluation = score(opened, [*stored, *second], split=split)
-    if as_json:
-        typer.echo(json.dumps(evaluation.to_json()))
-        return
-    from smec.cli.evaluation_tables import print_evaluation
-
-    of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
-    typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
-    print_evaluation(evaluation, opened.dim)
+    second = [] if finer is None else _two_stage(stored, *finer, oversample, vectors)
+    return [*stored, *second]
 
 
 def _with_feedback(encoder: Encoder, dataset: Dataset, weight: float | None) -> Encoder:
@@ -136,7 +174,7 @@ def _size_and_codec(text: str) -> tuple[int, str]:
 
 
 def _two_stage(
-    stored: Sequence[Coded], dim: int, codec: str, oversample: int, dataset: Dataset
+    stored: Sequence[Coded], dim: int, codec: str, oversample: int, vectors: FloatArray
 ) -> list[Rescored]:
     from smec.codecs import code_bytes
     from smec.coded import coded
@@ -146,7 +184,7 @@ def _two_stage(
     smaller = [one for one in stored if any(code.code_bytes < limit for code in one.codecs.values())]
     if not smaller:
         raise ConfigError(f"rescore: no code is smaller than {dim} dims as {codec}, {limit} bytes")
-    fine = {one.encoder: coded(one.encoder, codec, dataset.corpus.vectors, [dim]) for one in smaller}
+    fine = {one.encoder: coded(one.encoder, codec, vectors, [dim]) for one in smaller}
     return [Rescored(one, fine[one.encoder], dim, oversample) for one in smaller]
 
 

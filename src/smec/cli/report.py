@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smec.cli.options import Force
+from smec.cli.evaluate import open_searched
+from smec.cli.options import Force, Sample
 from smec.errors import OutputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     split: Annotated[str, typer.Option(help="Whose queries are asked.")] = "test",
     seed: Annotated[int, typer.Option(help="Of intervals, tests and the rivals' calibrations.", min=0)] = 0,
+    sample: Sample = None,
     force: Force = False,
 ) -> None:
     """Write one HTML page, without any network, on quality, bytes, wins and losses.
@@ -39,7 +41,8 @@ def report(
     from smec.atomic import check_free
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor
-    from smec.data import Dataset
+    from smec.evaluation.comparison import check_width
+    from smec.evaluation.results import describe_sample
     from smec.report import write_report
 
     *folders, dataset = paths
@@ -49,11 +52,18 @@ def report(
     if output.exists() and any(output.resolve().is_relative_to(path.resolve()) for path in paths):
         raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
-    opened = Dataset.open(dataset)
-    with counted_progress("searches") as progress:
+    with counted_progress("rows") as reading:
+        opened = open_searched(dataset, sample, reading, seed)
+        for model in models.values():  # before all rows are read
+            check_width(model, opened)
+        _ = opened.moments  # read now, for PCA, as this bar counts rows
+    with counted_progress("documents") as progress:
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))
+    sampled = describe_sample(len(opened.corpus), opened.all_documents, judged=bool(opened.splits))
+    if sampled is not None:
+        typer.echo(sampled)
     typer.echo(f"saved: {output}")
 
 

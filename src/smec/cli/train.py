@@ -138,7 +138,8 @@ def train(
             seed=seed,
         )
         with training_progress(silent=not execution.processes.first) as shown:
-            data = _opened(dataset, queries, settings, shown.reading)
+            state = checkpoint_folder(output) if execution.processes.first or resume else None
+            data = _opened(dataset, queries, settings, shown.reading, state, resume)
             compressor = fit(
                 data,
                 config=settings,
@@ -183,12 +184,19 @@ def train(
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
 
 
-def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:
+def _opened(
+    dataset: str,
+    queries: Path | None,
+    settings: TrainConfig,
+    reading: OnRows,
+    checkpoint: Path | None,
+    resume: bool,
+) -> Dataset:
     """A folder or a collection, with the log of queries if there is one."""
     from smec.method.trainer import opened
 
     if not is_url(dataset):
-        return opened(dataset, settings, reading, log=queries)
+        return opened(dataset, settings, reading, log=queries, checkpoint=checkpoint, resume=resume)
     from smec.data.query_log import holds_dataset
     from smec.databases.training import open_corpus
 

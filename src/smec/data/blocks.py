@@ -84,6 +84,9 @@ class Streamed(Protocol):
         where the format has a choice; DataError when it cannot be read.
         """
 
+    def ids(self, path: Location) -> Iterator[pa.Array]:
+        """The column of ids of ``path`` in pieces, without the vectors."""
+
 
 def read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same blocks; the next is read while one is at work."""

@@ -21,6 +21,9 @@ from smec.data.readers import reading
 from smec.errors import DataError
 from smec.vectors import FloatArray, row_blocks
 
+IDS_TOGETHER = 1 << 16
+"""Ids that are looked at together."""
+
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 
@@ -92,6 +95,19 @@ def lumps(path: Location, most: int) -> list[int]:
     if names.exists() and (count := sum(1 for _ in _lines(names))) != rows:
         raise DataError(f"{names}: {count} ids for the {rows} vectors in {path.name}")
     return [block.stop - block.start for block in row_blocks(rows, most)]
+
+
+def ids(path: Location) -> Iterator[pa.Array]:
+    """The ids beside the file, in pieces; no vector is read.
+
+    Raises
+    ------
+    DataError
+        They cannot be read.
+    """
+    names = _lines(ids_path(path))
+    while piece := list(islice(names, IDS_TOGETHER)):
+        yield pa.array(piece, pa.string())
 
 
 def _count(path: Location) -> int:

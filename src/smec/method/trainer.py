@@ -31,7 +31,7 @@ from smec.method.schedule import OnProgress
 from smec.method.sentences import choose_weight, record, weights
 from smec.method.unjudged import measure_new_documents
 from smec.presets import UNLABELLED
-from smec.training.checkpoint import Checkpoint
+from smec.training.checkpoint import Checkpoint, reading_of
 from smec.training.execution import Execution, Precision, alone
 from smec.training.pool import FEWEST_LOGGED, judged_train_queries, logged_queries
 
@@ -74,9 +74,10 @@ def train(
     config : TrainConfig, optional
         In place of ``dims``, ``preset``, ``supervised``, ``corpus`` and ``seed``.
     checkpoint : path, optional
-        File for the state of an unfinished training; removed at the end.
+        File for the state of an unfinished training, and the beginning of the names of others beside it; removed at
+        the end.
     resume : bool
-        Go on from ``checkpoint`` if it exists.
+        Go on from ``checkpoint`` if it exists; a large corpus whose files are as they were is not read again.
     keep_checkpoint : bool
         Leave ``checkpoint`` for the caller to remove with `smec.training.checkpoint.discard`, when the
         compressor is saved.
@@ -111,7 +112,8 @@ def train(
         corpus=corpus,
         seed=seed,
     )
-    dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
+    if not isinstance(dataset, Dataset):
+        dataset = opened(dataset, config, reading, checkpoint=checkpoint, resume=resume)
     run = _prepare(dataset, config, execution, resume)
     states = _States(checkpoint, run)
     if not resume:
@@ -126,6 +128,8 @@ def train(
     compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged, compared=compared)
     if not keep_checkpoint:
         states.discard()
+        if checkpoint is not None:
+            reading_of(Path(checkpoint)).unlink(missing_ok=True)
     return compressor
 
 
@@ -317,11 +321,24 @@ class _States:
 
 
 def opened(
-    path: str | Path, config: TrainConfig, reading: OnRows | None = None, *, log: str | Path | None = None
+    path: str | Path,
+    config: TrainConfig,
+    reading: OnRows | None = None,
+    *,
+    log: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> Dataset:
-    """A dataset folder as a training with this configuration takes it, with a log of queries beside it."""
+    """A dataset folder as a training with this configuration takes it, with a log of queries beside it.
+
+    What is read of a large corpus is kept beside ``checkpoint``, and with ``resume`` it is not read again as long as
+    its files are as they were.
+    """
+    keep = None if checkpoint is None else reading_of(Path(checkpoint))
+    if keep is not None and not resume:
+        keep.unlink(missing_ok=True)
     split = "train" if config.supervised else None
-    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading, log=log)
+    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading, log=log, keep=keep)
 
 
 def found(dataset: Dataset, config: TrainConfig) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from smec.compressor import Compressor
-from smec.data.columns import check_schema, vector_matrix
+from smec.data.columns import array_of, check_schema, vector_matrix
 from smec.server.batching import encoded
 from smec.server.refusals import Refusal
 from smec.server.wire import Encoding, Request, little_endian
@@ -116,7 +116,7 @@ def _smaller(
     matrix = vector_matrix(batch.column(place), "body", row, compressor.input_dim)
     rows = encoded(compressor, matrix, dim, queries) if len(batch) else np.empty((0, dim), dtype=np.float32)
     columns = batch.columns
-    columns[place] = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), dim)
+    columns[place] = pa.FixedSizeListArray.from_arrays(array_of(rows.ravel()), dim)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import struct
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pybase64
 from pydantic import BaseModel
 from pydantic_core import to_json
 
@@ -40,7 +40,7 @@ class CompressRequest(Request):
         """The rows, shape (n, width); Refusal where they are none."""
         try:
             if isinstance(self.vectors, str):
-                flat = np.frombuffer(base64.b64decode(self.vectors, validate=True), dtype="<f4")
+                flat = np.frombuffer(pybase64.b64decode(self.vectors, validate=True), dtype="<f4")
                 rows = flat.reshape(-1, width)
             else:
                 with np.errstate(over="ignore"):  # becomes Inf, which is refused with its row

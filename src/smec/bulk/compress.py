@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smec.atomic import check_free
-from smec.bulk import arrow, npy, parquet
-from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin
-from smec.bulk.formats import Format
+from smec.bulk import npy
+from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin, numbered
+from smec.bulk.formats import FORMATS, format_of
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import here
@@ -21,16 +22,9 @@ from smec.data.places import Location, Place, holds, located, reason
 from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
-from smec.feedback import Feedback
 
-FORMATS: dict[str, Format] = {
-    ".parquet": parquet,
-    ".arrow": arrow,
-    ".feather": arrow,
-    ".ipc": arrow,
-    ".npy": npy,
-}
-"""Suffix -> module that writes it."""
+if TYPE_CHECKING:
+    from smec.feedback import Feedback
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,7 @@ def compress(
     check_feedback(feedback, compressor, from_dim)
     bytes_per_vector = code_bytes(codec, dim)
     stored = compressor.codec(codec, dim)
-    output_format = _format(output, output.suffix)
+    _check_kind(output, output.suffix)
     _check_output(source, output, force=force)
     opened = _open(source, width)
     if from_dim is not None:
@@ -139,12 +133,14 @@ def compress(
         feedback=feedback.stamp if feedback else None,
     )
     encoder = BlockEncoder(compressor, dim, from_dim, feedback, opened.schema.get_field_index("id"))
+    # A `.npy` output has no place for numbers that nobody gave.
+    blocks = opened.blocks if opened.has_ids or output.suffix == ".npy" else numbered(opened)
     done = input_bytes = 0
     with (
         here(output, force=force) as file,
-        output_format.writing(file, opened, schema, force=force) as write,
+        format_of(output.suffix).writing(file, opened, schema, force=force) as write,
     ):
-        for block in overlapped(opened.blocks, encoder, stored, write):
+        for block in overlapped(blocks, encoder, stored, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * width
             if progress is not None:
@@ -179,19 +175,18 @@ def sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tupl
     return served(from_dim, dims, name), served(smaller, dims, name)
 
 
-def _format(name: Location, suffix: str) -> Format:
+def _check_kind(name: Location, suffix: str) -> None:
     if suffix not in FORMATS:
         raise ConfigError(
             f"{name}: unknown kind of file {suffix!r}; supported are {', '.join(FORMATS)} "
             "and, as an input, a folder of Parquet shards"
         )
-    return FORMATS[suffix]
 
 
 def _open(path: Location, width: int) -> Source:
     try:
         suffix = ".parquet" if path.is_dir() else path.suffix
-        _format(path, suffix)
+        _check_kind(path, suffix)
         if not path.exists():
             raise DataError(f"{path}: no such file")
         source = streamed(suffix).source(path, width)

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.bulk import local, ray_engine
 from smec.bulk.compress import check_apart, chosen_codec, sizes
 from smec.bulk.encoding import check_feedback

@@ -98,7 +98,7 @@ def compress(
     Rows are compressed as documents. Where queries have a matrix of their own, encode those from Python by
     `encode_queries`, or with `smec serve`.
     """
-    from smec.bulk.compress import FORMATS
+    from smec.bulk.formats import FORMATS
     from smec.cli.feedback import read_feedback
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor

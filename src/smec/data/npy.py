@@ -68,8 +68,8 @@ def _check_shape(shape: tuple[int, ...], path: Location) -> None:
 
 
 def source(path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True) -> Source:
-    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers,
-    and so are they without ``ids``.
+    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it, or without ``ids``, its
+    blocks have no ids.
 
     Raises
     ------
@@ -133,10 +133,7 @@ def _blocks(path: Location, rows: Rows, ids: Iterator[str] | None) -> Iterator[B
         for block in row_blocks(rows.count):
             first = rows.first + block.start
             vectors = read_rows(first, rows.first + block.stop)
-            if ids is not None:
-                column = pa.array(list(islice(ids, len(vectors))), pa.string())
-            else:
-                column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
+            column = None if ids is None else pa.array(list(islice(ids, len(vectors))), pa.string())
             yield Block(str(path), first, vectors, [column, None])
 
 

@@ -19,14 +19,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from benchmarks.__main__ import RESULTS, ROOT
 from benchmarks.markdown import table, write_between
 from benchmarks.wide_data import spectrum, write_dataset
+from smec.compressor import Compressor
 from smec.data import Dataset
 from smec.evaluation import evaluate
-from smec.compressor import Compressor
 
 PAGE = ROOT / "docs" / "scale.md"
 MARKER = "wide"
@@ -92,7 +90,7 @@ def _trained(folder: Path, checkout: Path, model: Path) -> Document:
         check=True,
     )
     seconds = time.perf_counter() - begun
-    found = {
+    found: Document = {
         "seconds": round(seconds, 1),
         "peak_gb": round(int(done.stderr.split()[-1]) / 1e9, 2),
         "cores": os.cpu_count(),
@@ -132,7 +130,9 @@ def _scores(of: Document | None) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure the cases, and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wide", description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="reference datasets")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="reference datasets"
+    )
     parser.add_argument("--before", type=Path, help="an earlier checkout of the project")
     parser.add_argument("--only", nargs="+", default=[case.name for case in CASES], help="names of cases")
     given = parser.parse_args(words)

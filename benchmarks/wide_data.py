@@ -64,7 +64,9 @@ def write_dataset(
 
     asked = rng.choice(rows, queries, replace=False)
     kept = np.empty((queries, RANK), dtype=np.float32)
-    corpus = np.lib.format.open_memmap(folder / "corpus.npy", mode="w+", dtype=np.float32, shape=(rows, width))
+    corpus = np.lib.format.open_memmap(
+        folder / "corpus.npy", mode="w+", dtype=np.float32, shape=(rows, width)
+    )
     for block in row_blocks(rows):
         latent = latents(block.stop - block.start)
         corpus[block] = drawn(latent)

@@ -112,7 +112,9 @@ def _data(compressor: Compressor, data: SomeRows) -> Check:
     if data.dim != compressor.input_dim:
         detail = f"{data.name} has {data.dim} dims, the compressor takes {compressor.input_dim}"
         return Check("embedding model", False, detail)
-    known = [(n, data.named[id_]) for n, id_ in enumerate(compressor.manifest.canary_ids) if id_ in data.named]
+    known = [
+        (n, data.named[id_]) for n, id_ in enumerate(compressor.manifest.canary_ids) if id_ in data.named
+    ]
     return _canary_rows(compressor, known) if known else _mean_direction(compressor, data)
 
 

@@ -105,7 +105,9 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     for name, config in EACH.items():
         one, two = train(small_dataset(), config=config, device="cpu"), Compressor.load(tmp_path / name)
         assert one.dims == two.dims
-        assert largest_difference(one, two) < ATOL, name
+        # A code is a step function: the last bit of a sum, which is made in another order, can change it.
+        tolerance = 10 * ATOL if config.codec else ATOL
+        assert largest_difference(one, two) < tolerance, name
         # Steps, best steps, what ADS kept and every check.
         assert one.manifest.stages == two.manifest.stages, name
         assert one.fallbacks == two.fallbacks, name

@@ -20,9 +20,7 @@ def verify(
             "of Parquet shards."
         ),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Read all rows of --data, not a sample.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Read all rows of --data, not a sample.")] = False,
 ) -> None:
     """Check a compressor's hash and canaries, and optionally embeddings.
 

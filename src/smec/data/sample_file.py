@@ -97,7 +97,6 @@ class SampleFile:
             except SafetensorError as error:
                 raise OSError(str(error)) from error
 
-
     def _identity(self, drawn: str) -> str:
         return json.dumps({"format": FORMAT, "drawn": drawn, "files": self._corpus}, sort_keys=True)
 

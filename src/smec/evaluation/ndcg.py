@@ -35,22 +35,25 @@ class Ndcg:
     def _gain(self, grades: Sequence[int]) -> float:
         return float(np.dot(grades, self._discounts[: len(grades)]))
 
-    def __call__(self, found: IntArray) -> NDArray[np.float64]:
+    def __call__(self, found: IntArray, of: IntArray | None = None) -> NDArray[np.float64]:
         """Score rankings.
 
         Parameters
         ----------
         found : ndarray of shape (q, k), int64
             Documents, the best first; what comes after ``depth`` does not count.
+        of : ndarray of shape (q,), int64, optional
+            Which queries these are the rankings of; all by default.
 
         Returns
         -------
         ndarray of shape (q,), float64
         """
         found = found[:, : len(self._discounts)]
-        keys = np.arange(len(found))[:, None] * self._width + np.minimum(found, self._width)
+        queries = np.arange(len(found)) if of is None else of
+        keys = queries[:, None] * self._width + np.minimum(found, self._width)
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         judged = (self._keys[places] == keys) & (found < self._width)
         gains = np.where(judged, self._gains[places], 0.0)
-        scores: NDArray[np.float64] = gains @ self._discounts[: found.shape[1]] / self._ideal
+        scores: NDArray[np.float64] = gains @ self._discounts[: found.shape[1]] / self._ideal[queries]
         return scores

@@ -11,6 +11,9 @@ from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks, vector_
 QUERY_ROWS = 256
 """Queries scored together: with a block of the corpus, 8 MB of scores."""
 
+FIRST = 512
+"""Documents that are all put in order, for a start."""
+
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
@@ -98,8 +101,12 @@ class _Best:
     def offer(self, scores: Float32Array, priority: IntArray) -> None:
         """Take the scores of some documents, of shape (queries, n), which are overwritten."""
         if self._keys.shape[1] < self._k:
-            self._keep(np.concatenate([self._keys, _keys(scores, priority)], axis=1))
-            return
+            first = max(FIRST, self._k)  # the best of a few say what of the others need be looked at
+            head = np.ascontiguousarray(scores[:, :first])
+            self._keep(np.concatenate([self._keys, _keys(head, priority[:first])], axis=1))
+            scores, priority = scores[:, first:], priority[first:]
+            if not len(priority):
+                return
         # A score that equals the k-th best may come before it; so may NaN, which no order knows.
         # In one dimension, where numpy finds what is set ten times as fast.
         queries, places = np.divmod(np.flatnonzero(~(scores < self._floor)), scores.shape[1])

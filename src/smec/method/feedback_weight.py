@@ -98,6 +98,7 @@ class _Sizes:
         self._pool = fold.pool
         self._held_out = fold.held_out
         self._linear = linear
+        self._small = [self._encoded(one) for one in linear]
         self.asked: list[IntArray] = [
             np.searchsorted(fold.pool.rows, sorted(row for row, grade in grades.items() if grade > 0))
             for grades in held_out.grades
@@ -125,12 +126,19 @@ class _Sizes:
         originals = self._held_out.documents[rows]
         moved = {weight: Feedback(ids, directions, weight, "").move(originals, ids) for weight in WEIGHTS}
         scores: dict[float, list[Scores]] = {weight: [] for weight in (0.0, *WEIGHTS)}
-        for one in self._linear:
+        for one, (small, asked) in zip(self._linear, self._small, strict=True):
             bias = np.float32(0) if one.bias is None else one.bias
-            small = normalise(self._held_out.documents @ one.matrix + bias)
-            asked = normalise(self._held_out.queries @ one.asking + bias)
-            scores[0.0].append(self._held_out.scores_of(small, asked)[queries])
+            scores[0.0].append(self._held_out.scores_of(small, asked, queries))
+            with_feedback = small.copy()
             for weight, vectors in moved.items():
-                small[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)
-                scores[weight].append(self._held_out.scores_of(small, asked)[queries])
+                with_feedback[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)
+                scores[weight].append(self._held_out.scores_of(with_feedback, asked, queries))
         return {weight: np.mean(of, axis=0) for weight, of in scores.items()}
+
+    def _encoded(self, one: Linear) -> tuple[Float32Array, Float32Array]:
+        """Documents and held-out queries of one size."""
+        bias = np.float32(0) if one.bias is None else one.bias
+        return (
+            normalise(self._held_out.documents @ one.matrix + bias),
+            normalise(self._held_out.queries @ one.asking + bias),
+        )

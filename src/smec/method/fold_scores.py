@@ -35,13 +35,15 @@ def measure_folds(
     full = held_out.full()
     new = np.concatenate([np.arange(fold.held_out.count) < fold.held_out.new for fold in folds])
     trained = np.concatenate([check.scores for check in checks], axis=1)
+    sizes = dict.fromkeys(start.sizes, codec)
+    rivals = {
+        name: held_out.scores_at(of.matrix, sizes, of.bias, scales=of.scales)
+        for name, of in start.baselines.items()
+    }
     found = {}
-    for dim, smec in zip(start.sizes, trained, strict=True):
-        rivals = {
-            name: held_out.scores(linear.matrix, codec, linear.bias)
-            for name, linear in start.baselines[dim].items()
-        }
-        found[dim] = Measured(full, smec, rivals, rivals, new)
+    for place, (dim, smec) in enumerate(zip(start.sizes, trained, strict=True)):
+        beside = {name: scores[place] for name, scores in rivals.items()}
+        found[dim] = Measured(full, smec, beside, beside, new)
     return found
 
 

@@ -15,6 +15,7 @@ from smec.data import Dataset
 from smec.data.query_log import MOST_LOGGED
 from smec.errors import DataError
 from smec.method.axes import teacher_axes, tempering_scale
+from smec.method.baselines import Baseline
 from smec.method.gate import Candidates, Linear, Scores
 from smec.method.plans import plan_stages
 from smec.method.schedule import OnProgress, Schedule
@@ -123,21 +124,25 @@ class Start:
         Principal axes of the corpus.
     moment : ndarray of shape (D, D)
         Its second moment.
-    baselines : dict of int to dict
-        Size -> name -> what the gate compares with.
+    baselines : dict of str to Baseline
+        By name, what the gate compares with.
     """
 
     sizes: tuple[int, ...]
     axes: NDArray[np.float64]
     moment: NDArray[np.float64]
-    baselines: dict[int, dict[str, Linear]]
+    baselines: dict[str, Baseline]
     coordinates: int
     """Leading axes in which a map is changed; it has as many columns at least."""
     execution: Execution = ON_CPU
 
     def candidates(self, maps: Mapping[int, Linear]) -> dict[int, Candidates]:
         """For each size the learned map, and the baselines beside it."""
-        return {dim: Candidates(maps[dim], self.baselines[dim], self.baselines[dim]) for dim in self.sizes}
+        found = {}
+        for dim in self.sizes:
+            rivals = {name: baseline.linear(dim) for name, baseline in self.baselines.items()}
+            found[dim] = Candidates(maps[dim], rivals, rivals)
+        return found
 
     def schedule(
         self, config: TrainConfig, fold: Fold, place: tuple[int, int], begun: Float32Array | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,9 @@ from smec.training.pool import Pool
 
 QUERY = "query"
 """Name of the parameter that changes the layer of queries alone."""
+
+MOST_COSINES = 32_000_000
+"""Cosines that are kept, 4 bytes each."""
 
 MANY = 1000
 """Queries to fit from which fewer random documents are taught."""
@@ -94,6 +98,7 @@ class Stage:
             config.validation.every,
         )
         self._teaching = teacher
+        self._cosines = self._known_cosines()
 
     def parameters(self) -> dict[str, Tensor]:
         """Zero residual, and with ADS zero logits: the stage starts as its start.
@@ -281,20 +286,39 @@ class Stage:
         if self._teaching is None:
             return None
         temperature = self._config.distillation.temperature
-        queries, log, documents = self._teaching
-        own = documents[batch.documents]
-        asked = torch.cat([queries[part.queries], log[part.log], own[part.anchors]])
+        scores = self._teacher_cosines(batch, part, self._teaching)
         if self._reads_labels() and not len(part.log) and not len(part.anchors):
-            return Target.of((asked @ own.T).float(), temperature)
-        # In bf16 near neighbours would count as duplicates.
-        with torch.autocast(self._device.type, enabled=False):
-            scores = asked @ own.T
+            return Target.of(scores, temperature)
         left_out = scores > DUPLICATE
         if self._reads_labels():
-            first = len(asked) - len(part.anchors)
+            first = len(scores) - len(part.anchors)
             left_out[: len(part.queries)] = left_out[first:] = False
-            left_out[torch.arange(first, len(asked)), part.anchors] = True
+            left_out[torch.arange(first, len(scores)), part.anchors] = True
         return Target.of(scores, temperature, left_out)
+
+    def _known_cosines(self) -> Tensor | None:
+        """The teacher's cosines of all queries with all documents, where they fit: no step changes them."""
+        if self._teaching is None:
+            return None
+        queries, log, documents = self._teaching
+        if (len(queries) + len(log)) * len(documents) > MOST_COSINES:
+            return None
+        return torch.cat([queries, log]) @ documents.T
+
+    def _teacher_cosines(
+        self, batch: Batch, part: BatchShare, teacher: tuple[Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        """Cosines of what is taught with the batch's documents: queries, log, anchors."""
+        queries, log, documents = teacher
+        own = documents[batch.documents]
+        # In bf16 near neighbours would count as duplicates.
+        with torch.autocast(self._device.type, enabled=False):
+            if self._cosines is None:
+                return torch.cat([queries[part.queries], log[part.log], own[part.anchors]]) @ own.T
+            rows = torch.from_numpy(np.concatenate([part.queries, len(queries) + part.log]))
+            places = torch.from_numpy(batch.documents).to(self._device)
+            asked = self._cosines[rows.to(self._device)[:, None], places]
+            return torch.cat([asked, own[part.anchors] @ own.T])
 
     def _reads_labels(self) -> bool:
         return self._config.supervised and self._config.rank.weight > 0

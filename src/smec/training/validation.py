@@ -105,29 +105,42 @@ class HeldOut:
 
     def scores_at(
         self,
-        matrix: FloatArray,
+        matrix: FloatArray | None,
         sizes: Mapping[int, str | None],
         bias: Float32Array | None = None,
         query: FloatArray | None = None,
+        scales: Mapping[int, NDArray[np.float64]] | None = None,
     ) -> NDArray[np.float64]:
-        """`scores` of leading columns, of shape (sizes, queries); ``sizes`` has the codec of each."""
+        """`scores` of leading columns, of shape (sizes, queries).
+
+        ``sizes`` has the codec of each size, and ``scales`` factors of its columns, where it has any. Without a
+        matrix the columns are those of the originals.
+        """
         added = np.float32(0) if bias is None else bias
-        asked = self.queries @ (matrix if query is None else query) + added
         whole = any(sizes.values())  # a codec is calibrated on all documents
-        wide = (self.documents if whole else self.documents[self._mine]) @ matrix + added
+        wide: FloatArray = self.documents if whole else self.documents[self._mine]
+        asked: FloatArray = self.queries
+        if matrix is not None:
+            wide, asked = wide @ matrix + added, asked @ (matrix if query is None else query) + added
         found = []
         for size, codec in sizes.items():
-            documents = normalise(wide[:, :size])
+            scale = (scales or {}).get(size, np.ones(size)).astype(np.float32)
+            documents = normalise(wide[:, :size] * scale)
             if codec is not None:
                 stored = fit_codec(codec, documents)
                 documents = stored.decode(stored.encode(documents))
             mine = documents[self._mine] if whole else documents
-            found.append(self._scores(mine, normalise(asked[:, :size])))
+            found.append(self._scores(mine, normalise(asked[:, :size] * scale)))
         return np.stack(found)
 
-    def scores_of(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
-        """Scores of what `documents` and `queries` became, unit rows in their order, one per query."""
-        return self._scores(documents[self._mine], queries)
+    def scores_of(
+        self, documents: Float32Array, queries: Float32Array, of: IntArray | None = None
+    ) -> NDArray[np.float64]:
+        """Scores of what `documents` and `queries` became, unit rows in their order, one per query.
+
+        ``of`` are places of the judged queries that are scored, all by default.
+        """
+        return self._scores(documents[self._mine], queries, of)
 
     def among(self, places: IntArray) -> HeldOut:
         """The same, searched for among the documents at these ascending ``places`` only."""
@@ -151,11 +164,13 @@ class HeldOut:
         found.documents, found.queries = normalise(self.documents @ axes), normalise(self.queries @ axes)
         return found
 
-    def _scores(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
+    def _scores(
+        self, documents: Float32Array, queries: Float32Array, of: IntArray | None = None
+    ) -> NDArray[np.float64]:
         if not self._judged:
             return overlap(self._full, self._neighbours(documents, queries))
-        _, rows = self._search(documents, queries, DEPTH)
-        return self._ndcg(self._rows[rows])
+        _, rows = self._search(documents, queries if of is None else queries[of], DEPTH)
+        return self._ndcg(self._rows[rows], of)
 
     def _neighbours(self, documents: Float32Array, queries: Float32Array) -> IntArray:
         if (self._own < 0).all():

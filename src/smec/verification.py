@@ -52,8 +52,8 @@ def verify(
     ----------
     compressor : Compressor
     data : Embeddings or Path, optional
-        Of a file, or a folder of Parquet shards, the rows of canaries are read and a sample of the others: see
-        `smec.data.some_rows`.
+        Of a file, or a folder of Parquet shards, the rows of canaries are read and a sample of the others:
+        see `smec.data.some_rows`.
     everything : bool
         Read all rows of the file.
     progress : callable, optional
@@ -93,7 +93,8 @@ def _rows_read(data: SomeRows) -> Check:
     return Check(
         "rows",
         True,
-        f"{data.rows:,} of {data.all_rows:,} rows{where} were read and can be used; the others were not looked at",
+        f"{data.rows:,} of {data.all_rows:,} rows{where} were read and can be used; the others were not "
+        "looked at",
     )
 
 
@@ -112,7 +113,9 @@ def _data(compressor: Compressor, data: SomeRows) -> Check:
     if data.dim != compressor.input_dim:
         detail = f"{data.name} has {data.dim} dims, the compressor takes {compressor.input_dim}"
         return Check("embedding model", False, detail)
-    known = [(n, data.named[id_]) for n, id_ in enumerate(compressor.manifest.canary_ids) if id_ in data.named]
+    known = [
+        (n, data.named[id_]) for n, id_ in enumerate(compressor.manifest.canary_ids) if id_ in data.named
+    ]
     return _canary_rows(compressor, known) if known else _mean_direction(compressor, data)
 
 

@@ -1,4 +1,4 @@
-"""A sample of a corpus for an evaluation: all judged documents of all splits, and what is known of all rows."""
+"""A sample of a corpus for an evaluation: judged documents of all splits, and what is known of all."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def open_sample(
     log : path, optional
         File, or folder of shards, of queries that nobody judged, beside those of the folder.
     keep : Path, optional
-        File that keeps what was read of a corpus of more rows. Where it is there, and the corpus' files are as
-        they were, the corpus is not read again.
+        File that keeps what was read of a corpus of more rows. Where it is there, and the corpus' files are
+        as they were, the corpus is not read again.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def open_sample(
 def open_judged_sample(
     path: str | os.PathLike[str], rows: int, *, seed: int = 0, progress: OnRows | None = None
 ) -> Dataset:
-    """Open a dataset folder for an evaluation on at most ``rows`` documents, those that any split judges among them.
+    """Open a dataset folder for an evaluation on at most ``rows`` documents, with all that any split judges.
 
-    A corpus of more is read once, as by `open_sample`: its moments and its hash are of all rows. Texts of documents
-    are left out, and so are sentences. ``.jsonl`` and ``.npz`` are opened whole.
+    A corpus of more is read once, as by `open_sample`: its moments and its hash are of all rows. Texts of
+    documents are left out, and so are sentences. ``.jsonl`` and ``.npz`` are opened whole.
 
     Parameters
     ----------

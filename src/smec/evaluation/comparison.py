@@ -141,7 +141,9 @@ class _Search:
     def _encoded(self, encode: Encode) -> Iterator[Float32Array]:
         """Blocks of the corpus, encoded as the search asks for them: none outlives its scores."""
         searched = 0
-        for block in self.corpus.blocks() if isinstance(self.corpus, MovedVectors) else vector_blocks(self.corpus):
+        for block in (
+            self.corpus.blocks() if isinstance(self.corpus, MovedVectors) else vector_blocks(self.corpus)
+        ):
             encoded = encode(block)
             yield encoded
             searched += len(encoded)

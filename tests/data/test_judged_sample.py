@@ -9,7 +9,7 @@ import pytest
 from dataset_writers import WRITERS
 
 from smec.data import Dataset, Embeddings
-from smec.data.sample import open_judged_sample
+from smec.data.judged_sample import open_judged_sample
 from smec.vectors import FloatArray
 
 HEADER = "query-id\tcorpus-id\tscore\n"

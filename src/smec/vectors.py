@@ -37,8 +37,8 @@ def row_blocks(rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
 def vector_blocks(vectors: FloatArray) -> Iterator[FloatArray]:
     """Blocks of the rows of ``vectors`` of shape (n, D), in order.
 
-    Of a large read-only memory map, pages are let go with their block, as they count as the process' while they are
-    mapped: memory is that of a block, however many rows there are.
+    Of a large read-only memory map, pages are let go with their block, as they count as the process' while
+    they are mapped: memory is that of a block, however many rows there are.
     """
     mapping = _large_map(vectors)
     for block in row_blocks(len(vectors)):
@@ -48,7 +48,7 @@ def vector_blocks(vectors: FloatArray) -> Iterator[FloatArray]:
 
 
 def take_rows(vectors: FloatArray, rows: IntArray) -> FloatArray:
-    """Copy of some rows of ``vectors``; of a large memory map, memory is that of the copy and of few pages."""
+    """Copy some rows of ``vectors``; of a large memory map, memory is that of the copy and a few pages."""
     mapping = _large_map(vectors)
     if mapping is None:
         return np.asarray(vectors[rows])

@@ -52,8 +52,8 @@ def verify(
     ----------
     compressor : Compressor
     data : Embeddings or Path, optional
-        Of a file, or a folder of Parquet shards, the rows of canaries are read and a sample of the others: see
-        `smec.data.some_rows`.
+        Of a file, or a folder of Parquet shards, the rows of canaries are read and a sample of the others:
+        see `smec.data.some_rows`.
     everything : bool
         Read all rows of the file.
     progress : callable, optional
@@ -93,7 +93,8 @@ def _rows_read(data: SomeRows) -> Check:
     return Check(
         "rows",
         True,
-        f"{data.rows:,} of {data.all_rows:,} rows{where} were read and can be used; the others were not looked at",
+        f"{data.rows:,} of {data.all_rows:,} rows{where} were read and can be used; the others were not "
+        "looked at",
     )
 
 

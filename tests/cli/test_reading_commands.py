@@ -204,12 +204,12 @@ def test_a_sample_is_searched_with_all_judged_documents_and_scores_no_lower(
     model: Path, dataset: Path
 ) -> None:
     arguments = ("evaluate", dataset, "--model", model)
-    whole, sample = (
-        json.loads(run(*arguments, "--json", *more).stdout) for more in ((), ("--sample", "25"))
-    )
+    whole, sample = (json.loads(run(*arguments, "--json", *more).stdout) for more in ((), ("--sample", "25")))
     assert (whole["documents"], whole["all_documents"], whole["sample"]) == (60, 60, None)
     assert (sample["documents"], sample["all_documents"], sample["queries"]) == (25, 60, 20)
-    assert sample["sample"].startswith("a sample: 25 of 60 documents were searched, all judged ones among them")
+    assert sample["sample"].startswith(
+        "a sample: 25 of 60 documents were searched, all judged ones among them"
+    )
     pairs = zip([whole["full"], *whole["results"]], [sample["full"], *sample["results"]], strict=True)
     gains = [(few["ndcg@10"] - all_["ndcg@10"]) for all_, few in pairs]
     assert min(gains) > -1e-12 and max(gains) > 0  # what competes no more was never relevant

@@ -312,4 +312,3 @@ def test_an_interrupted_training_says_how_to_continue_and_does(
     assert not checkpoint.exists() and not kept.exists()
     continued, whole = (Compressor.load(tmp_path / name) for name in ("model", "uninterrupted"))
     assert continued.fingerprint == whole.fingerprint
-

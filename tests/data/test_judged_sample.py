@@ -1,4 +1,4 @@
-"""A sample of a corpus for an evaluation: all judged documents of all splits, and what is known of all rows."""
+"""A sample of a corpus for an evaluation: judged documents of all splits, and what is known of all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from dataset_writers import WRITERS
 
 from smec.data import Dataset, Embeddings
-from smec.data.sample import open_judged_sample
+from smec.data.judged_sample import open_judged_sample
 from smec.vectors import FloatArray
 
 HEADER = "query-id\tcorpus-id\tscore\n"

@@ -155,8 +155,8 @@ def test_float32_products_lose_nothing_that_the_axes_of_many_rows_could_show() -
     for moments in (quick, exact):
         moments.add(rows)
     assert quick.rows == exact.rows == 20_000
-    of_axes = (np.linalg.eigvalsh(one.second) for one in (quick, exact))
-    np.testing.assert_allclose(*of_axes, rtol=1e-6, atol=ROUNDING)
+    of_quick, of_exact = (np.linalg.eigvalsh(one.second) for one in (quick, exact))
+    np.testing.assert_allclose(of_quick, of_exact, rtol=1e-6, atol=ROUNDING)
     np.testing.assert_allclose(quick.mean, exact.mean, rtol=1e-9)
 
 
@@ -231,7 +231,9 @@ def in_shards(path: Path, corpus: Embeddings) -> list[Path]:
 def read_with(path: Path, keep: Path, **how: Any) -> tuple[Dataset, list[int]]:
     """The sample, and the numbers of rows that were reported while the corpus was read."""
     seen: list[int] = []
-    dataset = open_sample(path, how.pop("rows", 8), keep=keep, progress=lambda done, _: seen.append(done), **how)
+    dataset = open_sample(
+        path, how.pop("rows", 8), keep=keep, progress=lambda done, _: seen.append(done), **how
+    )
     return dataset, seen
 
 

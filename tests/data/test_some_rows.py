@@ -43,9 +43,7 @@ def test_few_of_many_rows_are_read_and_those_with_an_id_among_them(tmp_path: Pat
     np.save(tmp_path / "corpus.npy", vectors)
     (tmp_path / "corpus.ids.txt").write_text("".join(f"d{row}\n" for row in range(rows)))
     seen: list[tuple[int, int]] = []
-    found = some_rows(
-        tmp_path / "corpus.npy", {f"d{rows - 2}"}, progress=lambda *call: seen.append(call)
-    )
+    found = some_rows(tmp_path / "corpus.npy", {f"d{rows - 2}"}, progress=lambda *call: seen.append(call))
     np.testing.assert_array_equal(found.named[f"d{rows - 2}"], [-1, -1])
     assert found.all_rows == rows
     assert 7 * BLOCK_ROWS < found.rows <= 9 * BLOCK_ROWS

@@ -118,7 +118,8 @@ from smec.data.fingerprint import embeddings_sha256
 from smec.data.moments import moments_of
 from smec.evaluation import exact_search
 def peak():
-    return next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(line.split()[1] for line in status if "VmHWM" in line)
 corpus = np.load({str(tmp_path / "corpus.npy")!r}, mmap_mode="r")
 held = Embeddings([str(row) for row in range({rows})], corpus)
 before = peak()

@@ -88,7 +88,9 @@ def test_a_corpus_that_has_changed_is_read_again_and_refused(tmp_path: Path) -> 
     table = pq.read_table(path / "corpus.parquet")
     pq.write_table(table.take(np.arange(len(table))[::-1]), path / "corpus.parquet")
     with pytest.raises(ConfigError, match="belongs to a training with other data"):
-        train(path, config=config, checkpoint=checkpoint, resume=True, reading=lambda *call: seen.append(call))
+        train(
+            path, config=config, checkpoint=checkpoint, resume=True, reading=lambda *call: seen.append(call)
+        )
     assert seen[-1] == (len(table), len(table))
 
 

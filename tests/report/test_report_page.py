@@ -265,10 +265,20 @@ def test_a_report_on_a_sample_says_so_with_its_bias(
     folder = save_dataset(dataset, tmp_path / "data")
     result = CliRunner().invoke(
         app,
-        ["report", str(tmp_path / "model"), str(folder), "-o", str(tmp_path / "page.html"), "--sample", "590"],
+        [
+            "report",
+            str(tmp_path / "model"),
+            str(folder),
+            "-o",
+            str(tmp_path / "page.html"),
+            "--sample",
+            "590",
+        ],
     )
     assert result.exit_code == 0, result.output
-    said = re.search(r"a sample: (\d+) of 600 documents were searched, all judged ones among them", result.stdout)
+    said = re.search(
+        r"a sample: (\d+) of 600 documents were searched, all judged ones among them", result.stdout
+    )
     assert said is not None and int(said[1]) < 600
     text = " ".join(_Elements((tmp_path / "page.html").read_text("utf-8")).text.split())
     assert f"{said[0]}; all scores are too high" in text

@@ -107,7 +107,7 @@ def evaluate(
 def open_searched(dataset: Path, sample: int | None, reading: OnRows, seed: int = 0) -> Dataset:
     """A dataset folder whole, or a sample of its corpus with all judged documents."""
     from smec.data import Dataset
-    from smec.data.sample import open_judged_sample
+    from smec.data.judged_sample import open_judged_sample
 
     if sample is None:
         return Dataset.open(dataset, reading=reading)

@@ -37,8 +37,8 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output if it e
 Sample = Annotated[
     int | None,
     typer.Option(
-        help="Search only so many documents, drawn at random beside all judged ones: scores are then too high, as "
-        "fewer documents compete, and methods seem closer to each other than they are.",
+        help="Search only so many documents, drawn at random beside all judged ones: scores are then too "
+        "high, as fewer documents compete, and methods seem closer to each other than they are.",
         min=1,
     ),
 ]

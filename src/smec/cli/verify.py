@@ -16,8 +16,8 @@ def verify(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Embeddings to compare with those it was trained on: .parquet, .arrow, .npy, ..., or a folder "
-            "of Parquet shards."
+            help="Embeddings to compare with those it was trained on: .parquet, .arrow, .npy, ..., or a "
+            "folder of Parquet shards."
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Read all rows of --data, not a sample.")] = False,

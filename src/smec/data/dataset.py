@@ -162,8 +162,8 @@ class Dataset:
     ) -> Dataset:
         """Open a dataset folder: ``corpus.*``, ``queries.*`` and ``qrels/*``, the last two optional.
 
-        ``log`` is a file, or a folder of shards, of further queries that nobody judged. ``reading`` is called with
-        (rows read, rows in all) while the corpus is read for its `moments`.
+        ``log`` is a file, or a folder of shards, of further queries that nobody judged. ``reading`` is called
+        with (rows read, rows in all) while the corpus is read for its `moments`.
 
         Raises
         ------

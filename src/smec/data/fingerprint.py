@@ -13,7 +13,6 @@ from smec.data.places import Location
 from smec.data.qrels import Qrels
 from smec.vectors import FloatArray, row_blocks, vector_blocks
 
-
 EDGE = 1 << 20
 """Bytes at either end of a file that are hashed to tell whether it is still the same."""
 

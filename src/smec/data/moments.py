@@ -15,7 +15,7 @@ MANY_ROWS = 100_000
 """Rows of a corpus from which products are summed in float32 first, which halves the cost of reading it."""
 
 PRODUCT_ROWS = 1024
-"""Rows whose products are summed so: few enough that rounding, which averages out, stays near 1e-9 of a sum."""
+"""Rows whose products are summed so: few enough that rounding, which averages out, stays near 1e-9."""
 
 
 class Moments:
@@ -28,7 +28,8 @@ class Moments:
     dim : int
         D.
     of : int
-        Rows of the whole corpus: of more than `MANY_ROWS`, float64 adds up float32 sums of `PRODUCT_ROWS` rows.
+        Rows of the whole corpus: of more than `MANY_ROWS`, float64 adds up float32 sums of `PRODUCT_ROWS`
+        rows.
     """
 
     def __init__(self, dim: int, of: int = 0) -> None:

@@ -61,8 +61,8 @@ def open_sample(
     log : path, optional
         File, or folder of shards, of queries that nobody judged, beside those of the folder.
     keep : Path, optional
-        File that keeps what was read of a corpus of more rows. Where it is there, and the corpus' files are as
-        they were, the corpus is not read again.
+        File that keeps what was read of a corpus of more rows. Where it is there, and the corpus' files are
+        as they were, the corpus is not read again.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def open_sample(
     folder = Path(path)
     check_folder(folder)
     corpus = find_corpus(folder)
-    source = _stream(corpus)
+    source = stream_of(corpus)
     if source is None or source.rows <= rows:
         return Dataset.open(folder, log=log)
     name = folder.resolve().name
@@ -90,66 +90,7 @@ def open_sample(
     )
 
 
-def open_judged_sample(
-    path: str | os.PathLike[str], rows: int, *, seed: int = 0, progress: OnRows | None = None
-) -> Dataset:
-    """Open a dataset folder for an evaluation on at most ``rows`` documents, those that any split judges among them.
-
-    A corpus of more is read once, as by `open_sample`: its moments and its hash are of all rows. Texts of documents
-    are left out, and so are sentences. ``.jsonl`` and ``.npz`` are opened whole.
-
-    Parameters
-    ----------
-    path : path of a dataset folder
-    rows : int
-        All documents that are judged are kept if they are more.
-    seed : int
-        Of the sample.
-    progress : callable, optional
-        Called with (rows read, rows in all) after each block.
-
-    Raises
-    ------
-    DataError
-        As for `open_sample`.
-    """
-    folder = Path(path)
-    check_folder(folder)
-    corpus = find_corpus(folder)
-    source = _stream(corpus)
-    if source is not None and source.rows <= rows:
-        return Dataset.open(folder, reading=progress)
-    files = {split: file for split, file in find_qrels(folder).items() if split != SENTENCES}
-    qrels = {split: read_qrels(file) for split, file in files.items()}
-    judged = {document for of in qrels.values() for documents in of.values() for document in documents}
-    if source is None:
-        whole = Dataset.open(folder, reading=progress)
-        if len(whole.corpus) <= rows:
-            return whole
-        sample, known = _drawn(whole, judged, rows, seed)
-    else:
-        sample, known = _read_once(source, str(corpus), rows, judged, seed, progress, None)
-    queries = find_queries(folder)
-    return Dataset(
-        sample,
-        None if queries is None else read_vectors(queries),
-        qrels,
-        folder.resolve().name,
-        qrels_files=files,
-        whole=known,
-    )
-
-
-def _drawn(dataset: Dataset, judged: Collection[str], rows: int, seed: int) -> tuple[Embeddings, Whole]:
-    """A sample of a corpus that is open, as `sampled` draws it."""
-    corpus = dataset.corpus
-    always = np.array([row for row, id_ in enumerate(corpus.ids) if id_ in judged], dtype=np.int64)
-    kept = drawn_rows(len(corpus), always, rows, seed)
-    sample = Embeddings([corpus.ids[row] for row in kept], np.asarray(corpus.vectors[kept]), name=corpus.name)
-    return sample, Whole(dataset.moments, dataset.fingerprint()["corpus"])
-
-
-def _stream(corpus: Path) -> Source | None:
+def stream_of(corpus: Path) -> Source | None:
     """A corpus with ids as a stream, None where its format has none."""
     suffix = ".parquet" if corpus.is_dir() else corpus.suffix
     source = streamed(suffix).source(corpus) if suffix in STREAMED else None
@@ -196,7 +137,7 @@ def sampled_dataset(
     logged = None if log is None else read_log(Path(log))
     queries = None if folder is None else find_queries(folder)
     asked = None if queries is None else read_vectors(queries)
-    sample, whole = _read_once(source, place, rows, judged, seed, progress, kept)
+    sample, whole = read_once(source, place, rows, judged, seed, progress, kept)
     return Dataset(
         sample,
         asked,
@@ -209,7 +150,7 @@ def sampled_dataset(
     )
 
 
-def _read_once(
+def read_once(
     source: Source,
     place: str,
     rows: int,

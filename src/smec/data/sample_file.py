@@ -27,8 +27,8 @@ FORMAT = 1
 class SampleFile:
     """A sample of a corpus, with the moments and the hash of all rows, in one file of safetensors.
 
-    It counts only for the files that it was read from: as long as their names, sizes, times of change and first and
-    last MiB are what they were before they were read.
+    It counts only for the files that it was read from: as long as their names, sizes, times of change and
+    first and last MiB are what they were before they were read.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class SampleFile:
         self._corpus = [_state(path) for path in _files(corpus)]
 
     def load(self, name: str, drawn: str) -> tuple[Embeddings, Whole] | None:
-        """What was kept; None where it is of other files or another sample, or damaged.
+        """Return what was kept; None where it is of other files or another sample, or damaged.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class SampleFile:
 
 
 def drawn_as(rows: int, seed: int, always: Collection[str]) -> str:
-    """What decides which rows of a corpus are drawn, as one line; parameters as in `smec.data.sample.sampled`."""
+    """Line on what decides which rows are drawn; parameters as in `smec.data.sample.sampled`."""
     kept = hashlib.sha256(json.dumps(sorted(always)).encode()).hexdigest()
     return f"{rows} rows, seed {seed}, and those with sha256 {kept}"
 

@@ -24,7 +24,7 @@ OnRows = Callable[[int, int], None]
 
 @dataclass
 class SomeRows:
-    """What was read of a file of embeddings, or of a folder of Parquet shards.
+    """Rows that were read of a file of embeddings, or of a folder of Parquet shards.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def some_rows(
 ) -> SomeRows:
     """Read the rows with some ids and a few blocks drawn at random, and check all that is read.
 
-    The ids of all rows are looked at, but only the vectors of those blocks: of `DRAWN_BLOCKS`, and of each that
-    stands between the start of a part of a file and a row with one of the ids. Memory is that of a block.
+    The ids of all rows are looked at, but only the vectors of some blocks: `DRAWN_BLOCKS` of them, and all
+    from the start of a row group to a row with one of the ids. Memory is that of a block.
 
     Parameters
     ----------

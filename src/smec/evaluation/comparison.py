@@ -55,7 +55,7 @@ def evaluate(
     Parameters
     ----------
     dataset : Dataset
-        Its corpus may be a sample that holds all judged documents (`smec.data.sample.open_judged_sample`).
+        Its corpus may be a sample with all judged documents: `smec.data.judged_sample.open_judged_sample`.
     encoders : sequence of Encoder
         Compressors and baselines, `Coded`, `Rescored` or neither. Documents of those with feedback are moved
         first; the full vectors beside them never are.

@@ -198,7 +198,7 @@ class Evaluation:
 
 
 def describe_sample(documents: int, all_documents: int, *, judged: bool) -> str | None:
-    """Sentence, without its full stop, on a sample of a corpus and its bias; None where it is the whole corpus.
+    """Sentence, without its full stop, on a sample of a corpus and its bias; None for the whole corpus.
 
     Parameters
     ----------
@@ -211,8 +211,8 @@ def describe_sample(documents: int, all_documents: int, *, judged: bool) -> str 
         return None
     kept = ", all judged ones among them" if judged else ""
     return (
-        f"a sample: {documents:,} of {all_documents:,} documents were searched{kept}; all scores are too high, as "
-        "fewer documents compete, and methods seem closer to each other than they are"
+        f"a sample: {documents:,} of {all_documents:,} documents were searched{kept}; all scores are too "
+        "high, as fewer documents compete, and methods seem closer to each other than they are"
     )
 
 

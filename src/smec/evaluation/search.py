@@ -86,9 +86,9 @@ def search_blocks(
 class _Best:
     """The ``k`` largest keys of some queries, of all scores that were offered.
 
-    Once a query has ``k`` of them, only scores from its ``k``-th best on are looked at: a few of a block, where
-    putting all in order would cost several times the product that made them. They wait until some query has ``k``,
-    so that a search holds 24 bytes for each of ``k`` results of each query.
+    Once a query has ``k`` of them, only scores from its ``k``-th best on are looked at: a few of a block,
+    where putting all in order would cost more than the product that made them. They wait until some query has
+    ``k``, so that a search holds at most about 24 bytes for each of ``k`` results of each query.
     """
 
     def __init__(self, queries: int, k: int) -> None:

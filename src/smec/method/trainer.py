@@ -74,8 +74,8 @@ def train(
     config : TrainConfig, optional
         In place of ``dims``, ``preset``, ``supervised``, ``corpus`` and ``seed``.
     checkpoint : path, optional
-        File for the state of an unfinished training, and the beginning of the names of others beside it; removed at
-        the end.
+        File for the state of an unfinished training, and the beginning of the names of others beside it;
+        removed at the end.
     resume : bool
         Go on from ``checkpoint`` if it exists; a large corpus whose files are as they were is not read again.
     keep_checkpoint : bool
@@ -331,8 +331,8 @@ def opened(
 ) -> Dataset:
     """A dataset folder as a training with this configuration takes it, with a log of queries beside it.
 
-    What is read of a large corpus is kept beside ``checkpoint``, and with ``resume`` it is not read again as long as
-    its files are as they were.
+    What is read of a large corpus is kept beside ``checkpoint``, and with ``resume`` it is not read again as
+    long as its files are as they were.
     """
     keep = None if checkpoint is None else reading_of(Path(checkpoint))
     if keep is not None and not resume:

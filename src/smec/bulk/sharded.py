@@ -123,7 +123,7 @@ def compress_shards(
     force : bool
         Replace the folder if it exists.
     progress : callable, optional
-        Called with (rows done, rows in all) after each shard.
+        Called with (rows done, rows in all) after each shard, and before the first where some were kept.
 
     Raises
     ------
@@ -135,21 +135,20 @@ def compress_shards(
     OutputError
         ``output`` exists, another run is at work in it, or the disk refuses.
     """
-    source, output = located(source), located(output)
-    check_feedback(feedback, compressor, from_dim)
-    if workers < 1 or rows_per_shard < 1:
-        raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
-    if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
-    if engine == "ray":
-        ray_engine.check_ready()
-    check_apart(source, output)
-    inputs = find_inputs(source)
-    for file in inputs:
-        if holds(output, file):
-            raise OutputError(f"{output}: holds the input {file}; name another output")
-    _check_free(output, resume=resume, force=force)
-    plan = _plan(compressor, inputs, dim, from_dim, codec, feedback, rows_per_shard)
+    output, inputs, plan = prepare_shards(
+        compressor,
+        source,
+        output,
+        dim=dim,
+        from_dim=from_dim,
+        codec=codec,
+        feedback=feedback,
+        workers=workers,
+        engine=engine,
+        rows_per_shard=rows_per_shard,
+        resume=resume,
+        force=force,
+    )
     with locked(output) as check_lock:
         begun = (output / MANIFEST_FILE).exists()
         if begun and not (resume or force):
@@ -158,6 +157,8 @@ def compress_shards(
         job = Job(compressor, plan, output, from_dim, inputs, feedback)
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
+        if progress is not None and kept:
+            progress(done, plan.rows)
         missing = [piece for piece in plan.pieces if piece.number not in kept]
         # Closed, so that whatever ends this, no process writes any more when the lock is let go.
         with closing(ENGINES[engine](job, missing, min(workers, max(1, len(missing))))) as results:
@@ -180,6 +181,47 @@ def compress_shards(
         failures=complete.failures,
         output=output,
     )
+
+
+def prepare_shards(
+    compressor: Compressor,
+    source: str | Path | Place,
+    output: str | Path | Place,
+    *,
+    dim: int | None = None,
+    from_dim: int | None = None,
+    codec: str | None = None,
+    feedback: Feedback | None = None,
+    workers: int = 1,
+    engine: str = "local",
+    rows_per_shard: int = ROWS_PER_SHARD,
+    resume: bool = False,
+    force: bool = False,
+) -> tuple[Location, list[Location], Manifest]:
+    """Check all that `compress_shards` checks before it writes; arguments and errors are its own.
+
+    Returns
+    -------
+    output : Path or Place
+    inputs : list of Path or Place
+    plan : Manifest
+    """
+    source, output = located(source), located(output)
+    check_feedback(feedback, compressor, from_dim)
+    if workers < 1 or rows_per_shard < 1:
+        raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
+    if engine == "ray":
+        ray_engine.check_ready()
+    check_apart(source, output)
+    inputs = find_inputs(source)
+    for file in inputs:
+        if holds(output, file):
+            raise OutputError(f"{output}: holds the input {file}; name another output")
+    _check_free(output, resume=resume, force=force)
+    plan = _plan(compressor, inputs, dim, from_dim, codec, feedback, rows_per_shard)
+    return output, inputs, plan
 
 
 def _plan(

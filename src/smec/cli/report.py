@@ -50,7 +50,7 @@ def report(
         raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
     opened = Dataset.open(dataset)
-    with counted_progress("searches") as progress:
+    with counted_progress("searches", what="report") as progress:
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))

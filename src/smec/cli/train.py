@@ -12,6 +12,7 @@ import typer
 from smec.cli.options import (
     AsJson,
     ConfigFile,
+    DryRun,
     Force,
     Output,
     Seed,
@@ -98,6 +99,7 @@ def train(
     ] = False,
     strict: Strict = False,
     force: Force = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a compressor on the embeddings of a dataset folder or of a database.
@@ -114,7 +116,9 @@ def train(
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
     from smec.atomic import check_folder_name, check_free, check_keeps
+    from smec.cli.dry_run import print_ahead
     from smec.cli.progress import training_progress
+    from smec.cli.train_ahead import train_ahead
     from smec.config import build_config
     from smec.method.trainer import found
     from smec.method.trainer import train as fit
@@ -137,6 +141,11 @@ def train(
             target=target,
             seed=seed,
         )
+        if dry_run:
+            ahead = train_ahead(folder_of(dataset), queries, settings, execution)
+            if execution.processes.first:
+                print_ahead(ahead, exact=False, as_json=as_json)
+            return
         with training_progress(silent=not execution.processes.first) as shown:
             data = _opened(dataset, queries, settings, shown.reading)
             compressor = fit(
@@ -146,6 +155,7 @@ def train(
                 resume=resume,
                 keep_checkpoint=True,
                 progress=shown.training,
+                work=shown.work,
                 reading=shown.reading,
                 execution=execution,
             )
@@ -181,6 +191,13 @@ def train(
         size = "" if choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
+
+
+def folder_of(dataset: str) -> Path:
+    """Return the folder of a dataset; ConfigError for a collection, which cannot be read in part."""
+    if is_url(dataset):
+        raise ConfigError("--dry-run measures a dataset folder; a collection would have to be read whole")
+    return Path(dataset)
 
 
 def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:

@@ -1,4 +1,4 @@
-"""First blocks of a compression, to measure what it takes: written beside the system's other temporary files."""
+"""First blocks of a compression, into a temporary file, to measure what it takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ MOST = 16
 
 @dataclass(frozen=True)
 class Pace:
-    """Measured rows and their seconds; ``first`` is what the first block took alone, with what precedes it."""
+    """Measured time of a compression.
+
+    Parameters
+    ----------
+    rows : int
+        Of all measured blocks but the first.
+    seconds : float
+        Time of these.
+    first_rows : int
+        Of the first block.
+    first : float
+        Seconds that it took, with what precedes it.
+    """
 
     rows: int
     seconds: float

@@ -110,7 +110,7 @@ def compress(
     if feedback is None and feedback_weight is not None:
         raise ConfigError("--feedback-weight is for --feedback; name the dataset folder with the judgements")
     moving = None if feedback is None else read_feedback(compressor, feedback, feedback_weight)
-    chosen = {"dim": dim, "from_dim": from_dim, "codec": codec, "feedback": moving}
+    chosen: dict[str, Any] = {"dim": dim, "from_dim": from_dim, "codec": codec, "feedback": moving}
     if located(output).suffix in FORMATS:
         if workers > 1 or engine != "local" or rows_per_shard or resume:
             raise ConfigError(
@@ -134,7 +134,8 @@ def compress(
             )
         typer.echo(_json(compressed) if as_json else _summary(compressed) + _told(compressor, compressed))
         return
-    from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards, prepare_shards
+    from smec.bulk.plan import ROWS_PER_SHARD, prepare_shards
+    from smec.bulk.sharded import compress_shards
 
     run: dict[str, Any] = {
         **chosen,
@@ -151,7 +152,7 @@ def compress(
         return
     # Ray prints to stdout what died in its cluster.
     with (
-        counted_progress("rows", _bytes_of(source), what="compressing", resumed=resume) as progress,
+        counted_progress("rows", _bytes_of(source), what="compressing", from_first=resume) as progress,
         redirect_stdout(sys.stderr),
     ):
         sharded = compress_shards(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.baselines import BASELINES
-from smec.cli.options import AsJson, DatasetFolder, FeedbackWeight, parse_dims
+from smec.cli.options import AsJson, DatasetFolder, DryRun, FeedbackWeight, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def evaluate(
     ] = False,
     feedback_weight: FeedbackWeight = None,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Score compressors and baselines on a dataset folder, by exact search.
@@ -75,6 +76,9 @@ def evaluate(
     nearest neighbours that is kept.
     """
     from smec.baselines import fit_baseline
+    from smec.cli.dry_run import print_ahead
+    from smec.cli.progress import counted_progress
+    from smec.cli.searches_ahead import ahead_of, searches_ahead
     from smec.coded import coded
     from smec.compressor import Compressor
     from smec.data import Dataset
@@ -102,7 +106,14 @@ def evaluate(
         for name in codec.split(",")
     ]
     second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
-    evaluation = score(opened, [*stored, *second], split=split)
+    pace = ahead_of(opened, [*stored, *second], split, always=dry_run)
+    if dry_run:
+        assert pace is not None
+        print_ahead(searches_ahead(opened, dataset, pace, written=0), exact=True, as_json=as_json)
+        return
+    guess = None if pace is None else pace.total
+    with counted_progress("searches", what="evaluating", guess=guess, from_first=True) as progress:
+        evaluation = score(opened, [*stored, *second], split=split, progress=progress)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return

@@ -213,7 +213,7 @@ def _counted(ahead: Estimate) -> Iterator[Callable[[], None]]:
     from smec.cli.progress import counted_progress
 
     done = ahead.answered
-    with counted_progress("queries", what="judging", resumed=True) as show:
+    with counted_progress("queries", what="judging", from_first=True) as show:
         show(done, ahead.answered + ahead.requests)
 
         def add() -> None:

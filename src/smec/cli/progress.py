@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import typer
+
 from smec.cli.estimate import TimeLeft
 from smec.cli.lines import Clock, Display, Lines, beating
 from smec.training.work import Kind, Work
@@ -103,7 +105,7 @@ def counted_progress(
     *,
     what: str,
     guess: float | None = None,
-    resumed: bool = False,
+    from_first: bool = False,
     console: Console | None = None,
     clock: Clock = time.monotonic,
 ) -> Iterator[Callable[[int, int | None], None]]:
@@ -119,30 +121,42 @@ def counted_progress(
         Name of the work, for plain lines.
     guess : float, optional
         Seconds of the whole, until units were measured.
-    resumed : bool
-        The first call says what an earlier run has done.
+    from_first : bool
+        Measure from the first call on: before it, other things are done, or an earlier run did the units.
     """
     with _display(console, what, clock=clock) as display:
-        counted = _Counted(display, clock, unit, size, resumed)
+        counted = _Counted(display, clock, unit, size, guess, from_first)
         display.update("starting", "starting", guess)
         yield counted.update
 
 
 class _Counted:
-    def __init__(self, display: Display, clock: Clock, unit: str, size: int | None, resumed: bool) -> None:
+    def __init__(
+        self,
+        display: Display,
+        clock: Clock,
+        unit: str,
+        size: int | None,
+        guess: float | None,
+        from_first: bool,
+    ) -> None:
         self._display, self._clock, self._unit, self._size = display, clock, unit, size
         self._left = TimeLeft()
-        self._last, self._done, self._resumed = clock(), 0, resumed
+        self._guess, self._from_first = guess, from_first
+        self._began = self._last = clock()
+        self._done = 0
 
     def update(self, done: int, total: int | None) -> None:
         """Measure the units since the call before, and show what is done."""
         now, kind = self._clock(), Kind(self._unit)
-        if not self._resumed:
+        if not self._from_first:
             self._left.took(kind, done - self._done, now - self._last)
-        self._last, self._done, self._resumed = now, done, False
+        self._last, self._done, self._from_first = now, done, False
         of = "" if total is None else f" of {total:,}"
         text = f"{done:,}{of} {self._unit}"
         left = None if total is None else self._left.seconds({kind: total - done})
+        if left is None and self._guess is not None:
+            left = max(0.0, self._guess - (now - self._began))
         if done == total:  # what follows is not counted
             text, left = f"{text}; finishing", None
         self._display.update(text, f"{text}  {self._speed(total)}", left)
@@ -170,7 +184,7 @@ def _display(
             yield bar
     else:
         stream = console.file
-        lines = Lines(what, lambda line: print(line, file=stream, flush=True), clock)  # noqa: T201
+        lines = Lines(what, lambda line: typer.echo(line, file=stream), clock)
         with beating(lines):
             yield lines
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smec.cli.options import Force
+from smec.cli.options import DryRun, Force
 from smec.errors import OutputError
 
 if TYPE_CHECKING:
     from smec.report.measurement import Answer
+
+PAGE = 600_000
+"""Bytes of a page, about."""
 
 
 def report(
@@ -28,6 +31,7 @@ def report(
     split: Annotated[str, typer.Option(help="Whose queries are asked.")] = "test",
     seed: Annotated[int, typer.Option(help="Of intervals, tests and the rivals' calibrations.", min=0)] = 0,
     force: Force = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write one HTML page, without any network, on quality, bytes, wins and losses.
 
@@ -37,10 +41,14 @@ def report(
     that were judged in training.
     """
     from smec.atomic import check_free
+    from smec.cli.dry_run import print_ahead
     from smec.cli.progress import counted_progress
+    from smec.cli.searches_ahead import ahead_of, searches_ahead
     from smec.compressor import Compressor
     from smec.data import Dataset
     from smec.report import write_report
+    from smec.report.measurement import count_searches, stored_models
+    from smec.report.page import check_report
 
     *folders, dataset = paths
     if not folders:
@@ -50,7 +58,15 @@ def report(
         raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
     opened = Dataset.open(dataset)
-    with counted_progress("searches", what="report") as progress:
+    check_report(output, models, force=force)
+    searches = count_searches(models, len(opened.corpus))
+    pace = ahead_of(opened, stored_models(models, opened, seed), split, searches=searches, always=dry_run)
+    if dry_run:
+        assert pace is not None
+        print_ahead(searches_ahead(opened, dataset, pace, written=PAGE), exact=False, as_json=False)
+        return
+    guess = None if pace is None else pace.total
+    with counted_progress("searches", what="report", guess=guess, from_first=True) as progress:
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from smec.config import TrainConfig
     from smec.data import Dataset
     from smec.data.sample import OnRows
+    from smec.training.execution import Execution
 
 
 def train(
@@ -115,22 +118,15 @@ def train(
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
-    from smec.atomic import check_folder_name, check_free, check_keeps
-    from smec.cli.dry_run import print_ahead
+    from smec.cli.guess import guess_training
     from smec.cli.progress import training_progress
-    from smec.cli.train_ahead import train_ahead
     from smec.config import build_config
-    from smec.method.trainer import found
-    from smec.method.trainer import train as fit
-    from smec.training.checkpoint import discard
-    from smec.training.execution import together
 
     began = time.monotonic()
-    with together(device, precision) as execution:
-        check_free(output, force=force)
-        check_folder_name(output)
-        check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
-        settings = build_config(
+
+    def checked() -> TrainConfig:
+        _check_places(output, dataset, queries, force=force)
+        return build_config(
             preset,
             supervised=False if unsupervised else None,
             file=config,
@@ -141,12 +137,23 @@ def train(
             target=target,
             seed=seed,
         )
-        if dry_run:
-            ahead = train_ahead(folder_of(dataset), queries, settings, execution)
-            if execution.processes.first:
-                print_ahead(ahead, exact=False, as_json=as_json)
-            return
-        with training_progress(silent=not execution.processes.first) as shown:
+
+    # Alone before torch is loaded, which takes seconds; with other processes one of them says what is wrong.
+    early = checked() if "RANK" not in os.environ else None
+    guess = guess_training(Path(dataset), early) if early and not is_url(dataset) else None
+    silent = dry_run or os.environ.get("RANK", "0") != "0"
+    with ExitStack() as display:
+        shown = display.enter_context(training_progress(silent=silent, guess=guess))
+        from smec.method.trainer import found
+        from smec.method.trainer import train as fit
+        from smec.training.checkpoint import discard
+        from smec.training.execution import together
+
+        with together(device, precision) as execution:
+            settings = early or checked()
+            if dry_run:
+                _print_ahead(dataset, queries, settings, execution, as_json=as_json)
+                return
             data = _opened(dataset, queries, settings, shown.reading)
             compressor = fit(
                 data,
@@ -159,24 +166,25 @@ def train(
                 reading=shown.reading,
                 execution=execution,
             )
-        if not execution.processes.first:
-            return
-        seconds = time.monotonic() - began
-        state = checkpoint_folder(output)
-        try:
-            finish(
-                compressor,
-                output,
-                strict=strict,
-                force=force,
-                as_json=as_json,
-                seconds=seconds,
-                signals=found(data, settings),
-            )
-        except GateError:
-            discard(state)
-            raise
-        discard(state)  # not before: an output that cannot be saved must not cost the training
+            display.close()
+            if not execution.processes.first:
+                return
+            seconds = time.monotonic() - began
+            state = checkpoint_folder(output)
+            try:
+                finish(
+                    compressor,
+                    output,
+                    strict=strict,
+                    force=force,
+                    as_json=as_json,
+                    seconds=seconds,
+                    signals=found(data, settings),
+                )
+            except GateError:
+                discard(state)
+                raise
+            discard(state)  # not before: an output that cannot be saved must not cost the training
     if not as_json:
         choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
@@ -193,11 +201,26 @@ def train(
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
 
 
-def folder_of(dataset: str) -> Path:
-    """Return the folder of a dataset; ConfigError for a collection, which cannot be read in part."""
+def _check_places(output: Path, dataset: str, queries: Path | None, *, force: bool) -> None:
+    from smec.atomic import check_folder_name, check_free, check_keeps
+
+    check_free(output, force=force)
+    check_folder_name(output)
+    check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
+
+
+def _print_ahead(
+    dataset: str, log: Path | None, config: TrainConfig, execution: Execution, *, as_json: bool
+) -> None:
+    """Measure a training and say what it would take."""
+    from smec.cli.dry_run import print_ahead
+    from smec.cli.train_ahead import train_ahead
+
     if is_url(dataset):
         raise ConfigError("--dry-run measures a dataset folder; a collection would have to be read whole")
-    return Path(dataset)
+    ahead = train_ahead(Path(dataset), log, config, execution)
+    if execution.processes.first:
+        print_ahead(ahead, exact=False, as_json=as_json)
 
 
 def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:

@@ -31,7 +31,8 @@ def train_ahead(folder: Path, log: Path | None, config: TrainConfig, execution: 
 
     split = "train" if config.supervised else None
     preview = open_preview(folder, config.pool, seed=config.seed, split=split, log=log)
-    left, whole, last = TimeLeft(), dict[Kind, float](), time.monotonic()
+    left, last = TimeLeft(), time.monotonic()
+    whole: dict[Kind, float] = {}
 
     def measure(work: Work) -> None:
         nonlocal last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,14 +72,22 @@ def open_preview(
     return Preview(dataset, source.rows, seconds * (source.rows - count) / count)
 
 
+def other_ids(count: int, taken: Collection[str]) -> list[str]:
+    """Return so many ids that are none of those that are taken."""
+    mark = "-"
+    while any(id_.startswith(mark) for id_ in taken):
+        mark += "-"
+    return [f"{mark}{number}" for number in range(count)]
+
+
 def _under_ids(source: Source, count: int, ids: Sequence[str]) -> Iterator[Block]:
     """The first rows of a source: first those ids, then ones that no judgement names."""
     place, done = source.schema.get_field_index("id"), 0
+    every = [*ids, *other_ids(count - len(ids), ids)]
     for block in source.blocks:
         taken = min(len(block.vectors), count - done)
-        names = [ids[row] if row < len(ids) else f"\0{row}" for row in range(done, done + taken)]
         columns = list(block.columns)
-        columns[place] = pa.array(names)
+        columns[place] = pa.array(every[done : done + taken])
         yield replace(block, vectors=block.vectors[:taken], columns=columns)
         done += taken
         if done == count:

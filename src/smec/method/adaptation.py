@@ -128,7 +128,7 @@ def adapt(
 
 
 def _workload(compressor: Compressor, config: TrainConfig, folds: Sequence[Fold]) -> Workload:
-    """Count the work ahead: a training of each block on each fold, and mixtures after the folds of a block."""
+    """Count the work ahead: a training of each block on each fold, and its mixtures."""
     mixtures = len(config.validation.mixtures) * len(folds)
     stages, before = [], 0
     for number, block in enumerate(compressor.blocks):

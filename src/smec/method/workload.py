@@ -85,7 +85,7 @@ class Workload:
 
     def left(self, number: int, stage: int) -> dict[Kind, float]:
         """Units from a stage of a round on, both from 0; it has not begun."""
-        ahead: Counter[Kind] = Counter(dict(self.final))  # type: ignore[arg-type]
+        ahead: Counter[Kind] = Counter(dict(self.final))
         for place, stages in enumerate(self.rounds):
             if place < number:
                 continue
@@ -202,7 +202,7 @@ class Reporter:
                 stage = stages[place]
                 begun = progress.unit != "begins"
                 left = stage.left(progress.step, started=begun and progress.unit != "starts")
-                left.update(self.load.left(number, place + 1))  # type: ignore[arg-type]
+                left.update(self.load.left(number, place + 1))
                 kind, units = Kind(progress.unit, stage.name), 1
                 if not begun and stage.mixtures:
                     kind, units = MIXED, stage.mixtures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ class _Training:
         self._took(work.done, work.units)
         self._ahead = work.left
         if work.done.unit not in ("steps", "checks", "starts", "begins"):
-            self._text = self._bar = "prepared"
+            self._text = self._bar = "first steps"
         elif self._final(work.left):
             of = next(kind.of for kind in work.left)
             self._text = self._bar = of
@@ -185,7 +185,8 @@ def _display(
     else:
         stream = console.file
         lines = Lines(what, lambda line: typer.echo(line, file=stream), clock)
-        with beating(lines):
+        # A clock that is moved by hand needs nobody to look at it.
+        with beating(lines) if clock is time.monotonic else nullcontext():
             yield lines
 
 

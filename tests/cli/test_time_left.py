@@ -62,7 +62,7 @@ def test_the_slowest_of_several_measurements_does_not_count() -> None:
 
 def test_a_pace_that_changes_is_followed() -> None:
     left = TimeLeft()
-    for seconds in [1.0] * 100 + [3.0] * 40:
+    for seconds in [1.0] * 100 + [3.0] * 300:
         left.took(STEPS, 1, seconds)
     assert left.pace(STEPS) == pytest.approx(3.0)
 
@@ -179,3 +179,31 @@ def test_what_follows_the_last_unit_is_not_called_done() -> None:
         at(clock, 40)
         progress(1000, 1000)
     assert shown.getvalue() == "[00:40] migrating: 1,000 of 1,000 rows; finishing\n"
+
+
+def test_a_guess_stands_until_steps_were_measured_and_follows_what_is_read() -> None:
+    clock, shown = Hand(), io.StringIO()
+    with training_progress(Console(file=shown), clock=clock, guess=100.0) as callbacks:
+        at(clock, 10)
+        callbacks.reading(1000, 4000)  # 30 s of reading are left
+        at(clock, 40)
+        callbacks.reading(4000, 4000)
+        at(clock, 41)
+        callbacks.work(Work(Kind("preparations"), 1, {STEPS: 100}))
+        at(clock, 71)
+        callbacks.work(Work(STEPS, 10, {STEPS: 90}))
+    assert shown.getvalue().splitlines() == [
+        "[00:10] training: reading 1,000 of 4,000 rows, 7 %, about 2 min left",
+        "[00:40] training: reading 4,000 of 4,000 rows, 29 %, about 2 min left",
+        "[01:11] training: first steps, 21 %, about 4 min left",
+    ]
+
+
+def test_nothing_is_left_when_all_work_is_done() -> None:
+    clock, shown = Hand(), io.StringIO()
+    with training_progress(Console(file=shown), clock=clock, guess=500.0) as callbacks:
+        at(clock, 1)
+        callbacks.work(Work(Kind("preparations"), 1, {Kind("checks", "codecs"): 4}))
+        at(clock, 40)
+        callbacks.work(Work(Kind("checks", "codecs"), 4, {}))
+    assert shown.getvalue() == "[00:40] training: saving, 100 %, about 1 s left\n"

@@ -54,7 +54,7 @@ def print_ahead(ahead: Ahead, *, exact: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"dry_run": True, **asdict(ahead), "seconds": round(ahead.seconds, 1)}))
         return
-    queries = "" if ahead.queries is None else f", {ahead.queries:,} queries"
+    queries = f", {ahead.queries:,} queries" if ahead.queries else ""
     memory = "memory: not known here" if ahead.memory is None else f"memory: about {size(ahead.memory)}"
     typer.echo(f"rows: {ahead.rows:,} of {ahead.width:,} dims{queries}")
     out = f"{'' if exact else 'about '}{size(ahead.bytes_out)}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from smec.training.work import Kind
 
-REMEMBERED = 40
+REMEMBERED = 300
 """Latest measurements of a kind that its pace is the mean of."""
 
 

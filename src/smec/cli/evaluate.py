@@ -77,8 +77,7 @@ def evaluate(
     """
     from smec.baselines import fit_baseline
     from smec.cli.dry_run import print_ahead
-    from smec.cli.progress import counted_progress
-    from smec.cli.searches_ahead import ahead_of, searches_ahead
+    from smec.cli.searches_ahead import expect, measured_searches, searches_ahead, searching
     from smec.coded import coded
     from smec.compressor import Compressor
     from smec.data import Dataset
@@ -89,31 +88,33 @@ def evaluate(
         raise ConfigError("--feedback-weight is for --feedback")
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
-    opened = Dataset.open(dataset)
-    for compressor in compressors:  # before baselines are fitted to its sizes
-        check_width(compressor, opened)
-    sizes = asked or _default_sizes(compressors, opened)
-    finer = None if rescore is None else _size_and_codec(rescore)
-    fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
     names = [name.strip() for name in baselines.split(",") if name.strip()]
-    fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
-    encoders: list[Encoder] = [*compressors, *fitted]
-    if feedback:
-        encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
-    stored = [
-        coded(encoder, name.strip(), opened.corpus.vectors, asked if place < len(compressors) else sizes)
-        for place, encoder in enumerate(encoders)
-        for name in codec.split(",")
-    ]
-    second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
-    pace = ahead_of(opened, [*stored, *second], split, always=dry_run)
-    if dry_run:
-        assert pace is not None
-        print_ahead(searches_ahead(opened, dataset, pace, written=0), exact=True, as_json=as_json)
-        return
-    guess = None if pace is None else pace.total
-    with counted_progress("searches", what="evaluating", guess=guess, from_first=True) as progress:
-        evaluation = score(opened, [*stored, *second], split=split, progress=progress)
+    codecs = [name.strip() for name in codec.split(",")]
+    searches = 1 + _count(compressors, asked, names) * len(codecs)
+    with searching(dataset, split, searches, what="evaluating", silent=dry_run) as progress:
+        opened = Dataset.open(dataset)
+        for compressor in compressors:  # before baselines are fitted to its sizes
+            check_width(compressor, opened)
+        sizes = asked or _default_sizes(compressors, opened)
+        finer = None if rescore is None else _size_and_codec(rescore)
+        fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
+        fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
+        encoders: list[Encoder] = [*compressors, *fitted]
+        if feedback:
+            encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
+        stored = [
+            coded(encoder, name, opened.corpus.vectors, asked if place < len(compressors) else sizes)
+            for place, encoder in enumerate(encoders)
+            for name in codecs
+        ]
+        second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
+        scored: list[Encoder] = [*stored, *second]
+        if dry_run:
+            pace = measured_searches(opened, scored, split)
+            print_ahead(searches_ahead(opened, dataset, pace, written=0), exact=True, as_json=as_json)
+            return
+        expect(progress, opened, scored, split)
+        evaluation = score(opened, scored, split=split, progress=progress)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return
@@ -122,6 +123,12 @@ def evaluate(
     of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
     typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
     print_evaluation(evaluation, opened.dim)
+
+
+def _count(compressors: Sequence[Compressor], asked: Sequence[int] | None, baselines: Sequence[str]) -> int:
+    """Count sizes that are scored, of compressors and of baselines, which have those of compressors."""
+    own = [len(asked or compressor.dims) for compressor in compressors]
+    return sum(own) + len(baselines) * max(own, default=len(asked or range(5)))
 
 
 def _with_feedback(encoder: Encoder, dataset: Dataset, weight: float | None) -> Encoder:

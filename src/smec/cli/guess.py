@@ -20,6 +20,12 @@ from smec.errors import SmecError
 
 SLOWER = 2.5
 """Time of a training over that of its largest products alone; found on scifact-mpnet and manuals-ada002."""
+SCORED = 1.5e-3
+"""Seconds in which the results of a query are scored, 1,000 documents deep."""
+SORTED = 3e-9
+"""Seconds in which a document finds its place among the results of a query."""
+READ = 3e8
+"""Bytes read in a second."""
 LOADING = 3.0
 """Seconds that torch takes to load, about."""
 
@@ -48,6 +54,40 @@ def guess_training(folder: Path, config: TrainConfig, *, rate: float | None = No
     if shape is None:
         return None
     return LOADING + SLOWER * _operations(*shape, queries, config) / (rate or product_rate())
+
+
+def guess_searches(
+    folder: Path, split: str, searches: int, *, bytes_: int, rate: float | None = None
+) -> float | None:
+    """Guess the seconds of an evaluation: reading, moments for the baselines, searches and measures.
+
+    Parameters
+    ----------
+    folder : Path
+    split : str
+        Whose queries are searched for; without any, rows of the corpus are.
+    searches : int
+    bytes_ : int
+        Of the files.
+    rate : float, optional
+        Floating-point operations per second; measured by default.
+
+    Returns
+    -------
+    float or None
+        As for `guess_training`.
+    """
+    try:
+        shape, judged = corpus_shape(folder), find_qrels(folder).get(split)
+        queries = 1000 if judged is None else len(read_qrels(judged))
+    except (SmecError, OSError):
+        return None
+    if shape is None:
+        return None
+    rows, width = shape
+    products = 2.0 * rows * width * width + searches * rows * width * (width + queries)
+    sorting = searches * queries * (SCORED + rows * SORTED)
+    return bytes_ / READ + products / (rate or product_rate()) + sorting
 
 
 def corpus_shape(folder: Path) -> tuple[int, int] | None:

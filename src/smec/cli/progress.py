@@ -55,7 +55,7 @@ class _Training:
         self._left = TimeLeft()
         self._began = self._last = clock()
         self._read = 0
-        self._ahead: Mapping[Kind, float] = {}
+        self._ahead: Mapping[Kind, float] | None = None
         self._text = self._bar = "starting"
         display.update(self._text, self._bar, guess)
 
@@ -63,6 +63,7 @@ class _Training:
         """Show how much of a corpus is read."""
         self._took(Kind("rows"), done - self._read)
         self._read, text = done, f"reading {done:,} of {rows:,} rows"
+        self._began = self._clock()  # what was guessed follows it
         ahead = self._left.seconds({Kind("rows"): rows - done})
         after = None if self._guess is None or ahead is None else ahead + self._guess
         self._display.update(text, text, after)
@@ -73,9 +74,8 @@ class _Training:
         self._ahead = work.left
         if work.done.unit not in ("steps", "checks", "starts", "begins"):
             self._text = self._bar = "first steps"
-        elif self._final(work.left):
-            of = next(kind.of for kind in work.left)
-            self._text = self._bar = of
+        elif not any(kind.unit == "steps" for kind in work.left):
+            self._text = self._bar = next((kind.of for kind in work.left), "saving")
         self._show()
 
     def step(self, progress: Progress) -> None:
@@ -83,11 +83,8 @@ class _Training:
         self._text, self._bar = f"stage {progress.stage}/{progress.stages}", describe(progress)
         self._show()
 
-    def _final(self, left: Mapping[Kind, float]) -> bool:
-        return bool(left) and not any(kind.unit == "steps" for kind in left)
-
     def _show(self) -> None:
-        left = self._left.seconds(self._ahead) if self._ahead else None
+        left = None if self._ahead is None else self._left.seconds(self._ahead)
         if left is None and self._guess is not None:
             left = max(0.0, self._guess - (self._clock() - self._began))
         self._display.update(self._text, self._bar, left)
@@ -106,9 +103,10 @@ def counted_progress(
     what: str,
     guess: float | None = None,
     from_first: bool = False,
+    silent: bool = False,
     console: Console | None = None,
     clock: Clock = time.monotonic,
-) -> Iterator[Callable[[int, int | None], None]]:
+) -> Iterator[Counted]:
     """Yield the callback that takes how many units are done, and of how many.
 
     Parameters
@@ -123,14 +121,18 @@ def counted_progress(
         Seconds of the whole, until units were measured.
     from_first : bool
         Measure from the first call on: before it, other things are done, or an earlier run did the units.
+    silent : bool
+        Show nothing.
     """
-    with _display(console, what, clock=clock) as display:
-        counted = _Counted(display, clock, unit, size, guess, from_first)
+    with _display(console, what, silent=silent, clock=clock) as display:
+        counted = Counted(display, clock, unit, size, guess, from_first)
         display.update("starting", "starting", guess)
-        yield counted.update
+        yield counted
 
 
-class _Counted:
+class Counted:
+    """Measures units of work, and shows how many are done."""
+
     def __init__(
         self,
         display: Display,
@@ -146,7 +148,12 @@ class _Counted:
         self._began = self._last = clock()
         self._done = 0
 
-    def update(self, done: int, total: int | None) -> None:
+    def expect(self, seconds: float) -> None:
+        """Take what is left to take in seconds, until units were measured."""
+        self._guess, self._began = seconds, self._clock()
+        self._display.update("starting", "starting", seconds)
+
+    def __call__(self, done: int, total: int | None) -> None:
         """Measure the units since the call before, and show what is done."""
         now, kind = self._clock(), Kind(self._unit)
         if not self._from_first:

@@ -42,8 +42,7 @@ def report(
     """
     from smec.atomic import check_free
     from smec.cli.dry_run import print_ahead
-    from smec.cli.progress import counted_progress
-    from smec.cli.searches_ahead import ahead_of, searches_ahead
+    from smec.cli.searches_ahead import expect, measured_searches, searches_ahead, searching
     from smec.compressor import Compressor
     from smec.data import Dataset
     from smec.report import write_report
@@ -57,16 +56,16 @@ def report(
     if output.exists() and any(output.resolve().is_relative_to(path.resolve()) for path in paths):
         raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
-    opened = Dataset.open(dataset)
-    check_report(output, models, force=force)
-    searches = count_searches(models, len(opened.corpus))
-    pace = ahead_of(opened, stored_models(models, opened, seed), split, searches=searches, always=dry_run)
-    if dry_run:
-        assert pace is not None
-        print_ahead(searches_ahead(opened, dataset, pace, written=PAGE), exact=False, as_json=False)
-        return
-    guess = None if pace is None else pace.total
-    with counted_progress("searches", what="report", guess=guess, from_first=True) as progress:
+    searches = count_searches(models)
+    with searching(dataset, split, searches, what="report", silent=dry_run) as progress:
+        opened = Dataset.open(dataset)
+        check_report(output, models, force=force)
+        stored = stored_models(models, opened, seed)
+        if dry_run:
+            pace = measured_searches(opened, stored, split, searches)
+            print_ahead(searches_ahead(opened, dataset, pace, written=PAGE), exact=False, as_json=False)
+            return
+        expect(progress, opened, stored, split, searches)
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))

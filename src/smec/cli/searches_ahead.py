@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smec.cli.dry_run import Ahead, bytes_of, peak_memory, since_start
+from smec.cli.guess import guess_searches
+from smec.cli.progress import Counted, counted_progress
 
 if TYPE_CHECKING:
     from smec.data import Dataset
@@ -17,23 +20,31 @@ MANY = 50_000_000
 """Pairs of a query and a document from which a run begins with a measurement."""
 
 
-def ahead_of(
-    dataset: Dataset,
-    encoders: Sequence[Encoder],
-    split: str,
-    *,
-    searches: int | None = None,
-    always: bool,
-) -> Pace | None:
-    """Measure a search, if there is much to search or ``always``; None where it is over in seconds anyway.
+@contextmanager
+def searching(folder: Path, split: str, searches: int, *, what: str, silent: bool) -> Iterator[Counted]:
+    """Yield the callback that shows searches; until one was measured, with a guess of their time."""
+    guess = None
+    if not silent and folder.is_dir():
+        guess = guess_searches(folder, split, searches, bytes_=bytes_of([folder]))
+    with counted_progress("searches", what=what, guess=guess, from_first=True, silent=silent) as progress:
+        yield progress
 
-    ``searches`` is their number, where the encoders do not tell it.
-    """
+
+def expect(
+    progress: Counted, dataset: Dataset, encoders: Sequence[Encoder], split: str, searches: int | None = None
+) -> None:
+    """Measure a search where there is much to search, and show what all of them take."""
+    queries = len(dataset.qrels.get(split, {})) or 1000
+    if queries * len(dataset.corpus) >= MANY:
+        progress.expect(measured_searches(dataset, encoders, split, searches).total)
+
+
+def measured_searches(
+    dataset: Dataset, encoders: Sequence[Encoder], split: str, searches: int | None = None
+) -> Pace:
+    """Measure a search of a part; ``searches`` is their number, where the encoders do not tell it."""
     from smec.evaluation.rehearsal import rehearse
 
-    queries = len(dataset.qrels.get(split, {})) or 1000
-    if not always and queries * len(dataset.corpus) < MANY:
-        return None
     return rehearse(dataset, encoders, split=split, searches=searches)
 
 

@@ -12,7 +12,7 @@ from smec.method.folds import Fold, Start
 from smec.method.plans import StagePlan
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
-from smec.training.loop import Progress
+from smec.training.loop import Progress, Unit
 from smec.training.work import Kind, OnWork, Work
 
 PREPARED = Kind("preparations")
@@ -36,7 +36,8 @@ class StageWork:
     every : int
         Steps between two checks.
     mixtures : int
-        Mixtures that are scored before the stage begins: those of the candidate before.
+        Mixtures of the candidate before, which are scored before the stage begins. Their time has that in
+        which the stage begins.
     """
 
     name: str
@@ -44,16 +45,22 @@ class StageWork:
     every: int
     mixtures: int = 0
 
-    def left(self, step: int, *, begun: bool = True, started: bool = True) -> Counter[Kind]:
-        """Count what is left of the stage after so many steps, whose checks are done."""
-        ahead: Counter[Kind] = Counter()
-        ahead[Kind("steps", self.name)] = self.steps - step
-        ahead[Kind("checks", self.name)] = self.checks(self.steps) - (self.checks(step) if started else 0)
-        if not started:
-            ahead[Kind("starts", self.name)] = 1
-        if not begun:
-            ahead[Kind("begins", self.name)] = 1
-            ahead[MIXED] = self.mixtures
+    def all(self) -> Counter[Kind]:
+        """Count all of the stage."""
+        first = {MIXED: self.mixtures} if self.mixtures else {Kind("begins", self.name): 1}
+        return Counter(first) + self.left(0, "begins")
+
+    def left(self, step: int, unit: Unit) -> Counter[Kind]:
+        """Count what is left after a unit, with which so many steps are done."""
+        before = unit in ("begins", "starts")
+        checked = 0 if before else self.checks(step if unit == "checks" else step - 1)
+        ahead = Counter(
+            {
+                Kind("starts", self.name): int(unit == "begins"),
+                Kind("checks", self.name): self.checks(self.steps) - checked,
+                Kind("steps", self.name): self.steps - step,
+            }
+        )
         return +ahead
 
     def checks(self, step: int) -> int:
@@ -90,7 +97,7 @@ class Workload:
             if place < number:
                 continue
             for one in stages[stage if place == number else 0 :]:
-                ahead.update(one.left(0, begun=False, started=False))
+                ahead.update(one.all())
             ahead[MIXED] += self.mixtures[place]
         return dict(+ahead)
 
@@ -159,15 +166,15 @@ def _new_documents(
 def _final(start: Start, config: TrainConfig, folds: Sequence[Fold], stored: int) -> dict[Kind, float]:
     """Count what follows the stages, in scores of all sizes on one fold, which is what a check takes."""
     rivals = max(map(len, start.baselines.values()))
-    final = {GATE: rivals + 2.0, CODECS: 4.0}
-    if stored:
-        final[CHOICE] = len(folds) * stored / len(start.sizes)
+    count, gate, feedback = len(folds), rivals + 2, 0
     if config.supervised:
         # Agreement with the originals searches these too, in full width.
-        agreement = rivals + 5 if UNLABELLED in candidate_configs(config, len(folds)) else 0
-        final[GATE] = float(len(folds) * (rivals + agreement))
-        final[FEEDBACK] = float(len(folds) * 14)  # three weights and none, for three groups of queries
-    return final
+        agreement = rivals + 5 if UNLABELLED in candidate_configs(config, count) else 0
+        gate = count * (rivals + agreement)
+        feedback = count * 14  # three weights and none, for three groups of queries
+    choice = count * stored / len(start.sizes)
+    final = {GATE: float(gate), CHOICE: choice, FEEDBACK: float(feedback), CODECS: 4.0}
+    return {kind: units for kind, units in final.items() if units}
 
 
 @dataclass
@@ -200,14 +207,11 @@ class Reporter:
             place = progress.stage - 1
             if self.work is not None and place < len(stages):
                 stage = stages[place]
-                begun = progress.unit != "begins"
-                left = stage.left(progress.step, started=begun and progress.unit != "starts")
+                left = stage.left(progress.step, progress.unit)
                 left.update(self.load.left(number, place + 1))
                 kind, units = Kind(progress.unit, stage.name), 1
-                if not begun and stage.mixtures:
+                if progress.unit == "begins" and stage.mixtures:
                     kind, units = MIXED, stage.mixtures
-                if progress.unit == "starts":
-                    left[Kind("starts", stage.name)] -= 1
                 self._say(kind, units, {of: float(count) for of, count in left.items() if count > 0})
             if self.steps is not None and progress.unit == "steps":
                 self.steps(progress)

@@ -71,14 +71,12 @@ def stored_models(models: Mapping[str, Compressor], dataset: Dataset, seed: int 
     return encoders
 
 
-def count_searches(models: Mapping[str, Compressor], documents: int) -> int:
-    """Count the searches of `measure`, with that by the full vectors."""
+def count_searches(models: Mapping[str, Compressor]) -> int:
+    """Count the searches of `measure`, with that by the full vectors; of a tiny corpus there are fewer."""
     sizes = {dim for model in models.values() for dim in model.dims}
     codecs = {name for model in models.values() for names in model.codecs.values() for name in names}
     own = sum(len(set(names)) for model in models.values() for names in model.codecs.values())
-    of_rivals = sum(
-        packs(name, dim) for name in codecs for dim in sizes if documents >= CODEBOOK or "pq" not in name
-    )
+    of_rivals = sum(packs(name, dim) for name in codecs for dim in sizes)
     return 1 + own + len(RIVALS) * of_rivals
 
 

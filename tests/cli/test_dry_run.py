@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smec.cli.dry_run import size
-from smec.cli.guess import guess_training, product_rate
+from smec.cli.guess import guess_reading, guess_training, product_rate
 from smec.cli.main import app
 from smec.config import build_config
 from smec.data.preview import open_preview
@@ -193,6 +193,8 @@ def test_a_guess_grows_with_the_steps_and_the_sizes(place: Path) -> None:
     assert guess(optimiser={"steps": 400}) > guess(optimiser={"steps": 100})
     assert guess() > guess(validation={"folds": 1})
     assert guess_training(place / "none", build_config("default")) is None
+    assert guess_reading(place / "data", build_config("default"), rate=1e9) == 0.0
+    assert guess_reading(place / "data", build_config("default", pool=200), rate=1e9) > 0.0
 
 
 def test_the_rate_of_products_is_the_median_of_five() -> None:

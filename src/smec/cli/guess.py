@@ -24,8 +24,8 @@ SCORED = 1.5e-3
 """Seconds in which the results of a query are scored, 1,000 documents deep."""
 SORTED = 3e-9
 """Seconds in which a document finds its place among the results of a query."""
-READ = 3e8
-"""Bytes read in a second."""
+READ = 1.5e8
+"""Bytes that are read and checked in a second."""
 LOADING = 3.0
 """Seconds that torch takes to load, about."""
 
@@ -54,6 +54,18 @@ def guess_training(folder: Path, config: TrainConfig, *, rate: float | None = No
     if shape is None:
         return None
     return LOADING + SLOWER * _operations(*shape, queries, config) / (rate or product_rate())
+
+
+def guess_reading(folder: Path, config: TrainConfig, *, rate: float | None = None) -> float:
+    """Guess the seconds in which a corpus of more rows than are held is read, with its moments."""
+    try:
+        shape = corpus_shape(folder)
+    except (SmecError, OSError):
+        return 0.0
+    if shape is None or shape[0] <= config.pool:
+        return 0.0
+    rows, width = shape
+    return 4.0 * rows * width / READ + SLOWER * 2.0 * rows * width * width / (rate or product_rate())
 
 
 def guess_searches(

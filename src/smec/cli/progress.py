@@ -36,28 +36,29 @@ def training_progress(
     silent: bool = False,
     what: str = "training",
     guess: float | None = None,
+    reading: float = 0.0,
     clock: Clock = time.monotonic,
 ) -> Iterator[Shown]:
     """Yield the callbacks that show a training, unless ``silent``; the time left is that of the whole run.
 
-    ``guess`` is what it takes in seconds, until it has been measured.
+    ``guess`` is what it takes in seconds, and ``reading`` what reading takes, until they have been measured.
     """
     with _display(console, what, silent=silent, clock=clock) as display:
-        training = _Training(display, clock, guess)
+        training = _Training(display, clock, guess, reading)
         yield Shown(training.step, training.read, training.work)
 
 
 class _Training:
     """Measures what a training does, and shows where it is."""
 
-    def __init__(self, display: Display, clock: Clock, guess: float | None) -> None:
+    def __init__(self, display: Display, clock: Clock, guess: float | None, reading: float) -> None:
         self._display, self._clock, self._guess = display, clock, guess
         self._left = TimeLeft()
         self._began = self._last = clock()
         self._read = 0
         self._ahead: Mapping[Kind, float] | None = None
         self._text = self._bar = "starting"
-        display.update(self._text, self._bar, guess)
+        display.update(self._text, self._bar, None if guess is None else guess + reading)
 
     def read(self, done: int, rows: int) -> None:
         """Show how much of a corpus is read."""

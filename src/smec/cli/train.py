@@ -118,7 +118,7 @@ def train(
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
-    from smec.cli.guess import guess_training
+    from smec.cli.guess import guess_reading, guess_training
     from smec.cli.progress import training_progress
     from smec.config import build_config
 
@@ -140,10 +140,12 @@ def train(
 
     # Alone before torch is loaded, which takes seconds; with other processes one of them says what is wrong.
     early = checked() if "RANK" not in os.environ else None
-    guess = guess_training(Path(dataset), early) if early and not is_url(dataset) else None
+    guess, reading = None, 0.0
+    if early and not dry_run and not is_url(dataset):
+        guess, reading = guess_training(Path(dataset), early), guess_reading(Path(dataset), early)
     silent = dry_run or os.environ.get("RANK", "0") != "0"
     with ExitStack() as display:
-        shown = display.enter_context(training_progress(silent=silent, guess=guess))
+        shown = display.enter_context(training_progress(silent=silent, guess=guess, reading=reading))
         from smec.method.trainer import found
         from smec.method.trainer import train as fit
         from smec.training.checkpoint import discard

@@ -6,9 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from smec.cli.main import app
+from smec.cli.main import COMMANDS, command
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 
@@ -32,8 +30,7 @@ and the row, column or id, and says what to do.
 
 def reference() -> str:
     """The whole page."""
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return "\n".join([INTRODUCTION, *(section(name, command) for name, command in commands.items())])
+    return "\n".join([INTRODUCTION, *(section(name, command(name)) for name in COMMANDS)])
 
 
 def section(name: str, command: Any) -> str:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from small_compressor import centred, compressor, corpus
 from smec import Compressor
-from smec.artefact import CARD_FILE, CONFIG_FILE, TENSORS_FILE, tensors_hash
+from smec.artefact_files import CARD_FILE, CONFIG_FILE, TENSORS_FILE, tensors_hash
 from smec.errors import ArtefactError, OutputError
 from smec.vectors import normalise
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from small_compressor import DIMS, WIDTH, centred, compressor, corpus
 from smec import Compressor
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.encoder import Encoder
 from smec.errors import ConfigError, DataError
 from smec.vectors import FloatArray

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from smec import Compressor, Dataset, evaluate
 from smec.baselines import fit_baseline
-from smec.cli.main import app
+from smec.cli.main import app, command
 from smec.data.readers import read_vectors
 from smec.demo import demo_dataset, demo_folder
 from smec.evaluation import new_and_seen
@@ -134,11 +133,10 @@ def test_the_demo_leaves_a_dataset_a_model_and_a_compressed_corpus(
 
 
 def test_the_demo_names_commands_that_exist_for_own_data(run: Result) -> None:
-    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     calls = re.findall(r"^  smec (\w+)(.*)$", run.stdout, flags=re.MULTILINE)
     assert [name for name, _ in calls] == ["train", "evaluate", "compress"]
     for name, arguments in calls:
-        options = {option for parameter in known[name].params for option in parameter.opts}
+        options = {option for parameter in command(name).params for option in parameter.opts}
         assert set(re.findall(r"(?<= )--?[a-z]+", arguments)) <= options
 
 

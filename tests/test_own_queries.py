@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from small_compressor import DIMS, WIDTH, centred, compressor, corpus, own_queries
 from smec import Compressor, verify
-from smec.artefact import CONFIG_FILE, TENSORS_FILE, tensors_hash
+from smec.artefact_files import CONFIG_FILE, TENSORS_FILE, tensors_hash
 from smec.calibration import calibrate
 from smec.canaries import with_canary_texts
 from smec.cli.main import app

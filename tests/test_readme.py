@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from smec.cli.main import app
+from smec.cli.main import COMMANDS, command
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,8 +39,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> dict[str, Any]:
-    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return found
+    return {name: command(name) for name in COMMANDS}
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))

@@ -1,4 +1,4 @@
-"""A compressor on disk: file names, format version, hashes, canaries, atomic write.
+"""A compressor on disk: the records of ``config.json``, format version, reading and atomic write.
 
 ::
 
@@ -10,19 +10,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from smec.adaptation import Adaptation
+from smec.artefact_files import (
+    CARD_FILE,
+    CONFIG_FILE,
+    TENSORS_FILE,
+    Tensors,
+    load_tensors,
+    save_tensors,
+    tensors_hash,
+)
 from smec.atomic import replacing
 from smec.errors import ArtefactError
 
@@ -31,16 +35,10 @@ FORMAT_VERSION = 1
 OWN_QUERIES_VERSION = 2
 """Format version where a block has a matrix for queries: a release that knows none must not read it without,
 and still reads all other artefacts."""
-TENSORS_FILE = "compressor.safetensors"
-CONFIG_FILE = "config.json"
-CARD_FILE = "README.md"
-FILES = (TENSORS_FILE, CONFIG_FILE, CARD_FILE)
-
-Tensors = dict[str, NDArray[Any]]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class BlockRecord(_Record):
@@ -272,16 +270,6 @@ class Manifest(_Record):
         return {name: value for name, value in fields.items() if name != "adaptations" or value}
 
 
-def tensors_hash(tensors: Tensors) -> str:
-    """sha256 over names, dtypes, shapes and bytes, independent of the file's layout."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
-        digest.update(tensor.data)
-    return digest.hexdigest()
-
-
 def write(path: Path, manifest: Manifest, tensors: Tensors, card: str, *, force: bool = False) -> None:
     """Write the folder ``path`` as a whole or not at all.
 
@@ -291,16 +279,9 @@ def write(path: Path, manifest: Manifest, tensors: Tensors, card: str, *, force:
         ``path`` exists and ``force`` is not set, or the disk refuses.
     """
     with replacing(path, force=force, folder=True) as folder:
-        _save_tensors(folder / TENSORS_FILE, tensors)
+        save_tensors(folder / TENSORS_FILE, tensors)
         (folder / CONFIG_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def _save_tensors(file: Path, tensors: Tensors) -> None:
-    try:
-        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, file)
-    except SafetensorError as error:  # safetensors wraps a full disk in its own error
-        raise OSError(str(error)) from error
 
 
 def read(path: Path) -> tuple[Manifest, Tensors]:
@@ -314,12 +295,7 @@ def read(path: Path) -> tuple[Manifest, Tensors]:
     """
     manifest = _read_manifest(path)
     file = path / TENSORS_FILE
-    if not file.is_file():
-        raise ArtefactError(f"{path}: {TENSORS_FILE} is missing; copy the whole folder again")
-    try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ArtefactError(f"{file}: not a readable safetensors file ({error}); copy it again") from error
+    tensors = load_tensors(file)
     if tensors_hash(tensors) != manifest.tensors_sha256:
         raise ArtefactError(
             f"{file}: its hash is not the one in {CONFIG_FILE}: changed or damaged; copy it again"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smec.artefact import BlockRecord, Manifest, Tensors
+from smec.artefact_files import Tensors
 from smec.errors import ArtefactError, ConfigError
 from smec.vectors import Float32Array, normalise, row_energy
+
+if TYPE_CHECKING:
+    from smec.artefact import BlockRecord, Manifest
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def check_sizes(blocks: Sequence[Block], manifest: Manifest, where: str) -> None
 
 def recorded(block: Block, name: str) -> tuple[BlockRecord, Tensors]:
     """A block for the artefact: its record, and its tensors under names that begin with ``name``."""
+    from smec.artefact import BlockRecord
+
     head, bias, query = f"{name}.head", f"{name}.bias", f"{name}.query"
     tensors = {name: block.matrix, head: block.head, bias: block.bias, query: block.query}
     record = BlockRecord(

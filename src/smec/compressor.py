@@ -1,4 +1,7 @@
-"""The compressor: what training ends in and what users hold (numpy and safetensors only)."""
+"""The compressor: what training ends in and what users hold (numpy and safetensors only).
+
+Records of the artefact need pydantic, and are imported when a compressor is loaded, saved or assembled.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smec import artefact, attachment, contents
-from smec.artefact import Manifest, Tensors
+from smec import attachment, contents
+from smec.artefact_files import CONFIG_FILE, FILES, TENSORS_FILE, Tensors, tensors_hash
 from smec.block import Block, check_sizes, restored, shrunk
-from smec.card import model_card
 from smec.codecs import FREE, Codec, restore_codec
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, DataError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from typing_extensions import Self
 
+    from smec.artefact import Manifest
     from smec.feedback import Feedback
 
 CANARY_TOLERANCE = 1e-4
@@ -52,7 +55,7 @@ class Compressor(OnHub):
         The named tensors as they are on disk.
     """
 
-    hub_files = artefact.FILES
+    hub_files = FILES
 
     def __init__(self, blocks: Sequence[Block], manifest: Manifest, tensors: Tensors) -> None:
         self.manifest = manifest
@@ -78,7 +81,7 @@ class Compressor(OnHub):
         read each other's documents.
         """
         encoding = contents.of_encoding(self.tensors)
-        return artefact.tensors_hash(contents.without_queries(encoding, self.manifest.blocks))
+        return tensors_hash(contents.without_queries(encoding, self.manifest.blocks))
 
     def made(self, fingerprint: object, dim: int) -> bool:
         """Whether a compressor of this fingerprint makes the same document vectors of a served size.
@@ -90,7 +93,7 @@ class Compressor(OnHub):
             blocks[:count] for count in range(1, len(blocks) + 1)
         ]  # `extend` adds smaller sizes behind
         return any(
-            fingerprint == artefact.tensors_hash(contents.of_documents(self.tensors, of))
+            fingerprint == tensors_hash(contents.of_documents(self.tensors, of))
             for of in earlier
             if any(dim in block.dims for block in of)
         )
@@ -98,7 +101,7 @@ class Compressor(OnHub):
     @cached_property
     def query_fingerprint(self) -> str:
         """sha256 of what makes the vectors of queries and documents; `fingerprint` where they share it."""
-        return artefact.tensors_hash(contents.of_encoding(self.tensors))
+        return tensors_hash(contents.of_encoding(self.tensors))
 
     @property
     def own_queries(self) -> tuple[int, ...]:
@@ -264,6 +267,9 @@ class Compressor(OnHub):
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact folder ``path``, whole or not at all (``force`` replaces one)."""
+        from smec import artefact
+        from smec.card import model_card
+
         artefact.write(Path(path), self.manifest, self.tensors, model_card(self.manifest), force=force)
 
     @classmethod
@@ -276,12 +282,14 @@ class Compressor(OnHub):
             Missing, foreign, damaged, of an unknown format version, not matching its hash, or with
             blocks that do not serve its sizes.
         """
+        from smec import artefact
+
         manifest, tensors = artefact.read(Path(path))
         try:
             blocks = [restored(record, tensors) for record in manifest.blocks]
         except KeyError as error:
-            raise ArtefactError(f"{path}: {artefact.TENSORS_FILE} lacks the tensor {error}") from error
-        check_sizes(blocks, manifest, f"{path}: {artefact.CONFIG_FILE}")
+            raise ArtefactError(f"{path}: {TENSORS_FILE} lacks the tensor {error}") from error
+        check_sizes(blocks, manifest, f"{path}: {CONFIG_FILE}")
         compressor = cls(blocks, manifest, tensors)
         compressor.name = f"smec:{path}"
         return compressor

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smec.artefact import BlockRecord, CodecRecord, Manifest, Tensors, format_version, tensors_hash
+from smec.artefact_files import Tensors, tensors_hash
 from smec.block import Block, recorded
 from smec.codecs import Codec
 from smec.vectors import Float32Array, FloatArray, normalise
+
+if TYPE_CHECKING:
+    from smec.artefact import BlockRecord, Manifest
 
 CANARY_INPUTS = "canary.inputs"
 CANARY_OUTPUTS = "canary.outputs.{dim}"
@@ -36,6 +40,8 @@ def filled(
     codecs : sequence of Codec
         Those that are calibrated.
     """
+    from smec.artefact import CodecRecord, Manifest, format_version
+
     records, tensors = [], dict(stored)
     for number, block in enumerate(sorted(blocks, key=lambda b: -b.dims[0])):
         record, named = recorded(block, f"block.{number}")

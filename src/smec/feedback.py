@@ -47,7 +47,7 @@ CANCELLED = 1e-3
 class FeedbackStamp(BaseModel):
     """The feedback in a compressed output: kept with it, so that other feedback can take its place."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     fingerprint: str | None
     """Fingerprint of the `Feedback`; None while documents are being rewritten."""

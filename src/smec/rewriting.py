@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.codecs import Codec, Codes
 from smec.compressor import Compressor
 from smec.data.chosen_rows import read_rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,10 +20,52 @@ BLOCK_ROWS = 8192
 """Rows looked at together: about 25 MB of float32 at 768 dims."""
 
 
+LARGE_MAP = 1 << 28
+"""Bytes of a memory map from which its pages are let go: smaller ones are read faster when they stay."""
+
+
+ROWS_TAKEN = 1024
+"""Rows that are taken from a map together: the kernel maps what is around each, about 64 MB."""
+
+
 def row_blocks(rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
     """Slices that cover ``range(rows)`` in order, each at most ``size`` long."""
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
+
+
+def vector_blocks(vectors: FloatArray) -> Iterator[FloatArray]:
+    """Blocks of the rows of ``vectors`` of shape (n, D), in order.
+
+    Of a large read-only memory map, pages are let go with their block, as they count as the process' while they are
+    mapped: memory is that of a block, however many rows there are.
+    """
+    mapping = _large_map(vectors)
+    for block in row_blocks(len(vectors)):
+        yield vectors[block]
+        if mapping is not None:
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def take_rows(vectors: FloatArray, rows: IntArray) -> FloatArray:
+    """Copy of some rows of ``vectors``; of a large memory map, memory is that of the copy and of few pages."""
+    mapping = _large_map(vectors)
+    if mapping is None:
+        return np.asarray(vectors[rows])
+    taken: FloatArray = np.empty((len(rows), vectors.shape[1]), dtype=vectors.dtype)
+    for block in row_blocks(len(rows), ROWS_TAKEN):
+        taken[block] = vectors[rows[block]]
+        mapping.madvise(mmap.MADV_DONTNEED)
+    return taken
+
+
+def _large_map(vectors: FloatArray) -> mmap.mmap | None:
+    if sys.platform != "linux" or vectors.flags.writeable or vectors.nbytes < LARGE_MAP:
+        return None
+    base: Any = vectors
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def check_vectors(
@@ -54,8 +98,8 @@ def check_vectors(
         or a row with NaN, Inf or only zeros (cosine is not defined there).
     """
     array = check_table(vectors, name, dim=dim)
-    for block in row_blocks(len(array)):
-        _check_rows(array[block], name, block.start, first_row, ids)
+    for place, block in enumerate(vector_blocks(array)):
+        _check_rows(block, name, place * BLOCK_ROWS, first_row, ids)
     return array
 
 

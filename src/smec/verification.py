@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from smec.compressor import CANARY_TOLERANCE, Compressor
 from smec.contents import CANARY_INPUTS, CANARY_OUTPUTS, CANARY_QUERIES, MEAN
 from smec.data import Embeddings
-from smec.vectors import Float32Array, normalise, row_blocks
+from smec.data.some_rows import OnRows, SomeRows, some_rows
+from smec.vectors import Float32Array, FloatArray, normalise, row_blocks
 
 Encode = Callable[[Float32Array, int], Float32Array]
 
@@ -31,7 +33,13 @@ class Check:
     detail: str
 
 
-def verify(compressor: Compressor, data: Embeddings | None = None) -> tuple[Check, ...]:
+def verify(
+    compressor: Compressor,
+    data: Embeddings | Path | None = None,
+    *,
+    everything: bool = False,
+    progress: OnRows | None = None,
+) -> tuple[Check, ...]:
     """Check a loaded compressor, and optionally vectors that are to be compressed by it.
 
     Loading has already compared the tensors with their hash. Here the canaries (a few corpus rows stored
@@ -39,14 +47,54 @@ def verify(compressor: Compressor, data: Embeddings | None = None) -> tuple[Chec
     their own, as queries. With ``data``, rows that bear a canary's id must still have the canary's
     embedding; where no row does, the mean direction of the vectors is compared with that of the training
     corpus, which finds another model but not a small drift.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    data : Embeddings or Path, optional
+        Of a file, or a folder of Parquet shards, the rows of canaries are read and a sample of the others: see
+        `smec.data.some_rows`.
+    everything : bool
+        Read all rows of the file.
+    progress : callable, optional
+        Called with (rows read, rows that are to be read) while a file is read.
+
+    Raises
+    ------
+    DataError
+        The file cannot be used, or a row that was read cannot.
     """
     checks = [_outputs(compressor, "canaries", compressor.encode, CANARY_OUTPUTS, compressor.dims)]
     if compressor.own_queries:
         encode = compressor.encode_queries
         checks.append(_outputs(compressor, "query canaries", encode, CANARY_QUERIES, compressor.own_queries))
     if data is not None:
-        checks.append(_data(compressor, data))
+        ids = compressor.manifest.canary_ids
+        if not isinstance(data, Path):
+            return (*checks, _data(compressor, _held(data, ids)))
+        found = some_rows(data, ids, everything=everything, progress=progress)
+        checks += [_data(compressor, found), _rows_read(found)]
     return tuple(checks)
+
+
+def _held(data: Embeddings, ids: Sequence[str]) -> SomeRows:
+    """All rows of embeddings at hand, which are checked already."""
+    total = np.zeros(data.dim)
+    for block in row_blocks(len(data)):
+        total += normalise(data.vectors[block]).sum(axis=0, dtype=np.float64)
+    named = {id_: np.asarray(data.vectors[data.row(id_)]) for id_ in ids if id_ in data.rows}
+    return SomeRows(data.name, named, total, len(data), len(data), 1, 1)
+
+
+def _rows_read(data: SomeRows) -> Check:
+    where = f" in {data.files} of {data.all_files} files" if data.all_files > 1 else ""
+    if data.rows == data.all_rows:
+        return Check("rows", True, f"all {data.rows:,} rows{where} were read and can be used")
+    return Check(
+        "rows",
+        True,
+        f"{data.rows:,} of {data.all_rows:,} rows{where} were read and can be used; the others were not looked at",
+    )
 
 
 def _outputs(compressor: Compressor, name: str, encode: Encode, stored: str, dims: tuple[int, ...]) -> Check:
@@ -60,18 +108,17 @@ def _outputs(compressor: Compressor, name: str, encode: Encode, stored: str, dim
     )
 
 
-def _data(compressor: Compressor, data: Embeddings) -> Check:
+def _data(compressor: Compressor, data: SomeRows) -> Check:
     if data.dim != compressor.input_dim:
         detail = f"{data.name} has {data.dim} dims, the compressor takes {compressor.input_dim}"
         return Check("embedding model", False, detail)
-    known = [(n, data.row(i)) for n, i in enumerate(compressor.manifest.canary_ids) if i in data.rows]
-    return _canary_rows(compressor, data, known) if known else _mean_direction(compressor, data)
+    known = [(n, data.named[id_]) for n, id_ in enumerate(compressor.manifest.canary_ids) if id_ in data.named]
+    return _canary_rows(compressor, known) if known else _mean_direction(compressor, data)
 
 
-def _canary_rows(compressor: Compressor, data: Embeddings, known: list[tuple[int, int]]) -> Check:
-    canaries, rows = (np.array(side) for side in zip(*known, strict=True))
-    stored: Float32Array = compressor.tensors[CANARY_INPUTS][canaries]
-    cosines = np.einsum("ij,ij->i", stored, normalise(data.vectors[rows]))
+def _canary_rows(compressor: Compressor, known: Sequence[tuple[int, FloatArray]]) -> Check:
+    stored: Float32Array = compressor.tensors[CANARY_INPUTS][[canary for canary, _ in known]]
+    cosines = np.einsum("ij,ij->i", stored, normalise(np.stack([vector for _, vector in known])))
     return Check(
         "embedding model",
         bool(cosines.min() >= SAME_MODEL_COSINE),
@@ -80,12 +127,9 @@ def _canary_rows(compressor: Compressor, data: Embeddings, known: list[tuple[int
     )
 
 
-def _mean_direction(compressor: Compressor, data: Embeddings) -> Check:
-    total = np.zeros(data.dim)
-    for block in row_blocks(len(data)):
-        total += normalise(data.vectors[block]).sum(axis=0, dtype=np.float64)
+def _mean_direction(compressor: Compressor, data: SomeRows) -> Check:
     trained = compressor.tensors[MEAN].astype(np.float64)
-    cosine = float(total @ trained / (np.linalg.norm(total) * np.linalg.norm(trained)))
+    cosine = float(data.total @ trained / (np.linalg.norm(data.total) * np.linalg.norm(trained)))
     return Check(
         "embedding model",
         cosine >= SAME_MEAN_COSINE,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from smec.data.embeddings import Embeddings
 from smec.encoder import Encoder
 from smec.feedback import Feedback
-from smec.vectors import Float32Array, FloatArray, IntArray
+from smec.vectors import Float32Array, FloatArray, IntArray, row_blocks, vector_blocks
 
 
 class WithFeedback:
@@ -61,6 +61,12 @@ class MovedVectors:
 
     def __len__(self) -> int:
         return len(self._corpus)
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Blocks of all rows, in order; memory is that of a block."""
+        rows = row_blocks(len(self))
+        for block, vectors in zip(rows, vector_blocks(self._corpus.vectors), strict=True):
+            yield self._feedback.move(vectors, self._corpus.ids[block])
 
     def __getitem__(self, rows: slice | IntArray) -> FloatArray:
         ids = self._corpus.ids

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -141,8 +144,31 @@ def test_verify_prints_every_check(model: Path, dataset: Path) -> None:
     result = run("verify", model, "--data", dataset / "corpus.npy")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["ok    hash", "ok    canaries", "ok    embedding model"]
+    names = ["hash", "canaries", "embedding model", "rows"]
+    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name in names]
     assert "3 canary ids found" in lines[2]
+    assert lines[3] == "ok    rows: all 60 rows were read and can be used"
+
+
+def test_verify_says_how_many_rows_it_read_of_a_folder(model: Path, tmp_path: Path) -> None:
+    many = np.random.default_rng(0).permuted(np.tile(corpus(), (40, 1)), axis=0)
+    (tmp_path / "shards").mkdir()
+    for shard in range(12):
+        rows = many[200 * shard : 200 * (shard + 1)].astype(np.float32)
+        ids = [f"d{row}" for row in range(200 * shard, 200 * (shard + 1))]
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), 16)
+        pq.write_table(pa.table({"id": ids, "vector": vectors}), tmp_path / "shards" / f"{shard:02}.parquet")
+    sampled, whole = (run("verify", model, "--data", tmp_path / "shards", *more) for more in ((), ("--all",)))
+    assert sampled.exit_code == whole.exit_code == 2  # the canaries' ids have other embeddings
+    assert "FAIL  embedding model: 3 canary ids found" in sampled.stdout
+    said = re.search(r"ok    rows: ([\d,]+) of 2,400 rows in (\d+) of 12 files were read", sampled.stdout)
+    assert said is not None
+    assert 8 <= int(said[2]) < 12 and int(said[1].replace(",", "")) == 200 * int(said[2])
+    assert "ok    rows: all 2,400 rows in 12 of 12 files were read and can be used" in whole.stdout
+
+
+def test_verify_has_all_for_data_only(model: Path) -> None:
+    assert_refused(run("verify", model, "--all"), "--all is for --data")
 
 
 def test_verify_exits_with_2_for_the_embeddings_of_another_model(model: Path, tmp_path: Path) -> None:
@@ -172,6 +198,36 @@ def test_evaluate_as_json_is_the_evaluation(model: Path, dataset: Path) -> None:
     expected = evaluate(opened, [Compressor.load(model), *baselines])
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.to_json()))
+
+
+def test_a_sample_is_searched_with_all_judged_documents_and_scores_no_lower(
+    model: Path, dataset: Path
+) -> None:
+    arguments = ("evaluate", dataset, "--model", model)
+    whole, sample = (
+        json.loads(run(*arguments, "--json", *more).stdout) for more in ((), ("--sample", "25"))
+    )
+    assert (whole["documents"], whole["all_documents"], whole["sample"]) == (60, 60, None)
+    assert (sample["documents"], sample["all_documents"], sample["queries"]) == (25, 60, 20)
+    assert sample["sample"].startswith("a sample: 25 of 60 documents were searched, all judged ones among them")
+    pairs = zip([whole["full"], *whole["results"]], [sample["full"], *sample["results"]], strict=True)
+    gains = [(few["ndcg@10"] - all_["ndcg@10"]) for all_, few in pairs]
+    assert min(gains) > -1e-12 and max(gains) > 0  # what competes no more was never relevant
+    shown = run(*arguments, "--sample", "25")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "axes: 60 documents, 20 queries of split 'test'"
+    assert lines[1] == f"{sample['sample']}"
+    assert "all scores are too high" in lines[1]
+
+
+def test_a_sample_as_large_as_the_corpus_is_the_corpus(model: Path, dataset: Path) -> None:
+    arguments = ("evaluate", dataset, "--model", model, "--json")
+    assert run(*arguments, "--sample", "60").stdout == run(*arguments).stdout
+
+
+def test_a_sample_of_no_documents_is_refused(model: Path, dataset: Path) -> None:
+    assert run("evaluate", dataset, "--model", model, "--sample", "0").exit_code == 2
 
 
 def test_evaluate_prints_a_row_for_every_method_and_size(model: Path, dataset: Path) -> None:

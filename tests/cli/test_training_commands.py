@@ -281,8 +281,12 @@ def test_extend_adds_a_size_and_changes_no_other(
     assert_refused(run("extend", model, dataset, "--dim", 48, "-o", tmp_path / "bad"), "48")
 
 
-def test_an_interrupted_training_says_how_to_continue_and_does(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", [100_000, 250])
+def test_an_interrupted_training_says_how_to_continue_and_does(
+    pool: int, dataset: Path, tmp_path: Path
+) -> None:
     long = {
+        "pool": pool,
         "candidates": [],
         "optimiser": {**QUICK["optimiser"], "steps": 1500},
         "validation": {"every": 50, "patience": 30, "folds": 1},
@@ -301,9 +305,11 @@ def test_an_interrupted_training_says_how_to_continue_and_does(dataset: Path, tm
     said = [line for line in stderr.splitlines() if not line.startswith("[")]  # but for how far it was
     assert (process.returncode, stdout, said) == (130, "", ["interrupted; continue with --resume"])
     assert checkpoint.exists()
+    kept = tmp_path / "model.training-read"
+    assert kept.exists() == (pool == 250)  # what was read of a corpus of more rows
     assert not (tmp_path / "model").exists()
     for name in ("model", "uninterrupted"):
         assert run(*arguments, tmp_path / name).exit_code == 0
-    assert not checkpoint.exists()
+    assert not checkpoint.exists() and not kept.exists()
     continued, whole = (Compressor.load(tmp_path / name) for name in ("model", "uninterrupted"))
     assert continued.fingerprint == whole.fingerprint

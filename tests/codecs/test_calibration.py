@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from smec import Compressor, Dataset, compress, evaluate
-from smec.artefact import TENSORS_FILE
+from smec.artefact_files import TENSORS_FILE
 from smec.baselines import fit_baseline
 from smec.block import Block
 from smec.calibration import calibrate

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from hypothesis import strategies as st
 
 from smec.data import Dataset, Embeddings
 from smec.data import parquet as parquet_reader
-from smec.data.moments import Moments, moments_of
+from smec.data.moments import MANY_ROWS, Moments, moments_of
 from smec.data.readers import read_vectors, streamed
 from smec.data.sample import drawn_rows, open_sample, sampled
 from smec.errors import DataError, OutputError
+from smec.method.axes import ROUNDING
 from smec.vectors import FloatArray
 
 STREAMS = ("parquet", "parquet-list", "parquet-row-groups", "parquet-shards", "arrow", "arrow-stream", "npy")
@@ -141,6 +144,22 @@ def test_shards_of_different_dtypes_are_refused(
             read()
 
 
+def test_float32_products_lose_nothing_that_the_axes_of_many_rows_could_show() -> None:
+    # Energies fall over nine decades, as those of embeddings that leave some axes nearly empty.
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((64, 64)))[0]
+    rows: FloatArray = ((rng.standard_normal((20_000, 64)) * np.logspace(0, -4.5, 64)) @ rotation).astype(
+        np.float32
+    )
+    quick, exact = Moments(64, MANY_ROWS + 1), Moments(64, MANY_ROWS)
+    for moments in (quick, exact):
+        moments.add(rows)
+    assert quick.rows == exact.rows == 20_000
+    of_axes = (np.linalg.eigvalsh(one.second) for one in (quick, exact))
+    np.testing.assert_allclose(*of_axes, rtol=1e-6, atol=ROUNDING)
+    np.testing.assert_allclose(quick.mean, exact.mean, rtol=1e-9)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30), st.integers(0, 99))
 def test_parts_in_any_order_add_up(sizes: list[int], rows: int, seed: int) -> None:
@@ -201,3 +220,73 @@ def test_no_room_for_the_decoded_vectors_is_one_line_that_says_what_to_do(
             read_vectors(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def in_shards(path: Path, corpus: Embeddings) -> list[Path]:
+    path.mkdir()
+    folder(path, "parquet-shards", corpus)
+    return sorted((path / "corpus").glob("*.parquet"))
+
+
+def read_with(path: Path, keep: Path, **how: Any) -> tuple[Dataset, list[int]]:
+    """The sample, and the numbers of rows that were reported while the corpus was read."""
+    seen: list[int] = []
+    dataset = open_sample(path, how.pop("rows", 8), keep=keep, progress=lambda done, _: seen.append(done), **how)
+    return dataset, seen
+
+
+@pytest.mark.parametrize("form", ["parquet-shards", "npy", "arrow"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_was_read_is_kept_and_not_read_again(form: str, dtype: type, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    corpus = rows_of(40, dtype)
+    folder(tmp_path / "data", form, corpus)
+    (first, read), (again, unread) = (read_with(tmp_path / "data", tmp_path / "kept") for _ in range(2))
+    assert read[-1] == 40 and unread == []
+    assert again.corpus.ids == first.corpus.ids
+    assert again.corpus.vectors.dtype == dtype
+    np.testing.assert_array_equal(again.corpus.vectors, first.corpus.vectors)
+    np.testing.assert_array_equal(again.moments.second, first.moments.second)
+    np.testing.assert_array_equal(again.moments.mean, first.moments.mean)
+    assert again.moments.rows == 40
+    assert again.fingerprint("train") == first.fingerprint("train")
+    assert len(again.judged("train")) == 2
+
+
+@pytest.mark.parametrize("how", [{"seed": 1}, {"rows": 9}, {"split": None}])
+def test_another_sample_is_read_again(how: dict[str, Any], tmp_path: Path) -> None:
+    in_shards(tmp_path / "data", rows_of(40))
+    read_with(tmp_path / "data", tmp_path / "kept")
+    assert read_with(tmp_path / "data", tmp_path / "kept", **how)[1][-1] == 40
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    shards = in_shards(tmp_path / "data", rows_of(40))
+    before, _ = read_with(tmp_path / "data", tmp_path / "kept")
+    time = shards[0].stat()
+    changed = rows_of(40)
+    (tmp_path / "other").mkdir()
+    WRITERS["parquet-shards"](
+        tmp_path / "other", "corpus", Embeddings(changed.ids, -changed.vectors, changed.texts)
+    )
+    (tmp_path / "other" / "corpus" / shards[0].name).replace(shards[0])
+    os.utime(shards[0], ns=(time.st_atime_ns, time.st_mtime_ns))  # of the same size and time, of other bytes
+    after, read = read_with(tmp_path / "data", tmp_path / "kept")
+    assert read[-1] == 40
+    assert after.fingerprint() != before.fingerprint()
+
+
+def test_ids_with_line_breaks_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    corpus = rows_of(40)
+    ids = [f"a\n{id_} é" for id_ in corpus.ids]
+    WRITERS["parquet"](tmp_path / "data", "corpus", Embeddings(ids, corpus.vectors))
+    first, again = (read_with(tmp_path / "data", tmp_path / "kept", split=None)[0] for _ in range(2))
+    assert list(again.corpus.ids) == list(first.corpus.ids)
+
+
+def test_a_damaged_file_is_read_again(tmp_path: Path) -> None:
+    in_shards(tmp_path / "data", rows_of(40))
+    read_with(tmp_path / "data", tmp_path / "kept")
+    (tmp_path / "kept").write_bytes((tmp_path / "kept").read_bytes()[:-9])
+    assert read_with(tmp_path / "data", tmp_path / "kept")[1][-1] == 40

@@ -96,7 +96,8 @@ def test_among_more_equal_documents_than_are_retrieved_the_largest_ids_come_firs
 def test_the_json_of_an_evaluation_is_the_agreed_one() -> None:
     folded = Folded(np.eye(4, dtype=np.float32), (2, 1), "smec:out")
     record = json.loads(json.dumps(evaluate(labelled(), [folded]).to_json()))
-    assert list(record) == ["dataset", "split", "queries", "full", "results"]
+    keys = ["dataset", "split", "queries", "documents", "all_documents", "sample", "full", "results"]
+    assert list(record) == keys
     assert (record["dataset"], record["split"], record["queries"]) == ("axes", "test", 2)
     scores = {"ndcg@10", "recall@100", "mrr@10", "map", "ci", *NO_GROUPS}
     assert set(record["full"]) == scores
@@ -170,3 +171,12 @@ def test_a_size_that_an_encoder_does_not_serve_is_refused() -> None:
 def test_a_split_that_the_dataset_lacks_is_refused_not_replaced_by_agreement() -> None:
     with pytest.raises(DataError, match="'dev'"):
         evaluate(labelled(), [], split="dev")
+
+
+def test_progress_counts_the_documents_of_all_searches() -> None:
+    dataset = labelled()
+    folded = Folded(np.eye(4, dtype=np.float32), (2, 1), "smec:out")
+    seen: list[tuple[int, int]] = []
+    evaluate(dataset, [folded], progress=lambda *call: seen.append(call))
+    documents = len(dataset.corpus)
+    assert seen == [(documents * search, documents * 3) for search in (1, 2, 3)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smec.evaluation import exact_search, trec_tie_order
+from smec.evaluation.search import search_blocks
 from smec.vectors import BLOCK_ROWS, FloatArray, IntArray
 
 # Small whole numbers: their inner products are exact in float32, so equal scores are plenty and certain.
@@ -36,6 +39,36 @@ def test_it_is_the_head_of_a_full_sort_ties_at_the_boundary_included(
     np.testing.assert_array_equal(scores, np.take_along_axis(queries @ corpus.T, expected, axis=1))
     assert scores.dtype == np.float32
     assert rows.dtype == np.int64
+
+
+@given(
+    data=st.data(),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    q=st.integers(1, 5),
+    k=st.integers(1, 12),
+)
+def test_blocks_of_any_size_give_the_head_of_a_full_sort(
+    data: st.DataObject, sizes: list[int], q: int, k: int
+) -> None:
+    n = sum(sizes)
+    scores = data.draw(hnp.arrays(np.float32, (q, n), elements=small))  # mostly ties
+    tie_order = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(n)
+    # The corpus' vectors are the scores themselves, which the unit vectors as queries read off.
+    blocks = (scores.T[stop - size : stop] for size, stop in zip(sizes, np.cumsum(sizes), strict=True))
+    found, rows = search_blocks(blocks, np.eye(q, dtype=np.float32), k, tie_order)
+    expected = sorted_rows(scores, tie_order, k)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(found, np.take_along_axis(scores, expected, axis=1))
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_corpus_in_the_order_of_its_scores_is_searched_right(rising: bool) -> None:
+    """Rising, all of every block comes among the best; falling, nothing behind the first."""
+    corpus = np.arange(3 * BLOCK_ROWS, dtype=np.float32)[:, None]
+    corpus = corpus if rising else corpus[::-1]
+    scores, rows = exact_search(corpus, np.ones((300, 1), np.float32), 50)
+    assert (scores == np.arange(3 * BLOCK_ROWS)[::-1][:50]).all()
+    assert (corpus[rows[0], 0] == scores[0]).all()
 
 
 def test_without_an_order_of_ties_the_earlier_row_comes_first() -> None:
@@ -70,3 +103,31 @@ def test_trec_orders_ties_by_id_descending_as_strings() -> None:
     ids = ["9", "10", "b", "a", "Z", "é"]
     by_rank = np.argsort(trec_tie_order(ids))
     assert [ids[row] for row in by_rank] == ["é", "b", "a", "Z", "9", "10"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages of a map are let go on Linux only")
+def test_memory_does_not_grow_with_the_rows_of_a_memory_map(tmp_path: Path) -> None:
+    """Another process, as the peak of this one is that of the tests before."""
+    rows = 600_000  # 600 MB, all of which are looked at five times
+    np.lib.format.open_memmap(tmp_path / "corpus.npy", "w+", np.float32, (rows, 256))[:, 3] = 1
+    measured = f"""
+import numpy as np
+from pathlib import Path
+from smec.data import Embeddings
+from smec.data.fingerprint import embeddings_sha256
+from smec.data.moments import moments_of
+from smec.evaluation import exact_search
+def peak():
+    return next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+corpus = np.load({str(tmp_path / "corpus.npy")!r}, mmap_mode="r")
+held = Embeddings([str(row) for row in range({rows})], corpus)
+before = peak()
+found = exact_search(corpus, np.ones((3, 256), np.float32), 5)[1]
+assert found.tolist() == [[0, 1, 2, 3, 4]] * 3
+assert moments_of(corpus).second[3, 3] == 1
+embeddings_sha256(held)
+print(before, peak())
+"""
+    process = subprocess.run([sys.executable, "-c", measured], capture_output=True, text=True, check=True)
+    before, after = (int(kilobytes) / 1024 for kilobytes in process.stdout.split())
+    assert before < 400 and after < before + 150  # the map alone is 586 MiB

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from smec import Dataset, train
+from smec.config import TrainConfig
+from smec.errors import ConfigError
 from smec.method.extension import extend
+from smec.training.loop import Progress
 from training_data import short, small_dataset, write_dataset
 
 POOL = 220
@@ -47,3 +51,50 @@ def test_a_corpus_within_the_pool_is_not_read_as_a_stream(tmp_path: Path) -> Non
         reading=lambda *call: seen.append(call),
     )
     assert seen == []
+
+
+class Stopped(Exception):
+    """Ends a training in its middle."""
+
+
+def stopped_training(path: Path, config: TrainConfig, checkpoint: Path) -> None:
+    """Train until something is kept in ``checkpoint``, and no further."""
+
+    def stop(progress: Progress) -> None:
+        if checkpoint.exists():
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(path, config=config, checkpoint=checkpoint, progress=stop)
+
+
+def test_a_resumed_training_does_not_read_the_corpus_again(tmp_path: Path) -> None:
+    config = short(pool=POOL, dims=(24,))
+    path, checkpoint, seen = write_dataset(tmp_path / "small", small_dataset()), tmp_path / "state", []
+    stopped_training(path, config, checkpoint)
+    resumed = train(
+        path, config=config, checkpoint=checkpoint, resume=True, reading=lambda *call: seen.append(call)
+    )
+    assert seen == []
+    assert resumed.fingerprint == train(path, config=config).fingerprint
+    assert Dataset.open(path).fingerprint("train").items() <= resumed.manifest.data.items()
+    assert {file.name for file in tmp_path.iterdir()} == {"small"}
+
+
+def test_a_corpus_that_has_changed_is_read_again_and_refused(tmp_path: Path) -> None:
+    config = short(pool=POOL, dims=(24,))
+    path, checkpoint, seen = write_dataset(tmp_path / "small", small_dataset()), tmp_path / "state", []
+    stopped_training(path, config, checkpoint)
+    table = pq.read_table(path / "corpus.parquet")
+    pq.write_table(table.take(np.arange(len(table))[::-1]), path / "corpus.parquet")
+    with pytest.raises(ConfigError, match="belongs to a training with other data"):
+        train(path, config=config, checkpoint=checkpoint, resume=True, reading=lambda *call: seen.append(call))
+    assert seen[-1] == (len(table), len(table))
+
+
+def test_without_resume_the_corpus_is_read_again(tmp_path: Path) -> None:
+    config = short(pool=POOL, dims=(24,))
+    path, checkpoint, seen = write_dataset(tmp_path / "small", small_dataset()), tmp_path / "state", []
+    stopped_training(path, config, checkpoint)
+    train(path, config=config, checkpoint=checkpoint, reading=lambda *call: seen.append(call))
+    assert len(seen) == 1

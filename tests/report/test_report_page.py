@@ -256,3 +256,20 @@ def test_a_missing_library_names_its_extra(
     with pytest.raises(ImportError, match=r"pip install 'smec\[report\]'"):
         write_report(tmp_path / "r.html", {"mine": chosen}, dataset)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_on_a_sample_says_so_with_its_bias(
+    dataset: Dataset, chosen: Compressor, tmp_path: Path
+) -> None:
+    chosen.save(tmp_path / "model")
+    folder = save_dataset(dataset, tmp_path / "data")
+    result = CliRunner().invoke(
+        app,
+        ["report", str(tmp_path / "model"), str(folder), "-o", str(tmp_path / "page.html"), "--sample", "590"],
+    )
+    assert result.exit_code == 0, result.output
+    said = re.search(r"a sample: (\d+) of 600 documents were searched, all judged ones among them", result.stdout)
+    assert said is not None and int(said[1]) < 600
+    text = " ".join(_Elements((tmp_path / "page.html").read_text("utf-8")).text.split())
+    assert f"{said[0]}; all scores are too high" in text
+    assert "600 documents" in text

@@ -34,12 +34,11 @@ def fit_pca(dataset: Dataset, dims: tuple[int, ...], *, centred: bool = False, s
     Projection
         "pca", or "pca-centred".
     """
-    moment = dataset.moments.second
+    moments = dataset.moments
     if not centred:
-        return Projection(_leading(moment, dims), dims, "pca")
-    mean = dataset.moments.mean
-    covariance = moment - np.outer(mean, mean)
-    return Projection(_leading(covariance, dims), dims, "pca-centred", mean.astype(np.float32))
+        return Projection(_leading(moments.second, dims), dims, "pca")
+    mean = moments.mean.astype(np.float32)
+    return Projection(_leading(moments.covariance, dims), dims, "pca-centred", mean)
 
 
 def fit_centred_pca(dataset: Dataset, dims: tuple[int, ...], *, seed: int = 0) -> Projection:

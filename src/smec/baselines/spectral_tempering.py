@@ -37,15 +37,35 @@ def fit_spectral_tempering(dataset: Dataset, dims: tuple[int, ...], *, seed: int
     seed : int
         Not used: nothing is random here.
     """
-    mean = dataset.moments.mean
-    covariance = dataset.moments.second - np.outer(mean, mean)
+    covariance = dataset.moments.covariance
     axes = principal_axes(covariance)
-    spectrum = eigenvalues(covariance, axes)
-    documents = {}
-    for dim, gamma in exponents(spectrum, dims).items():
-        matrix = axes[:, :dim] * spectrum[:dim] ** (-gamma / 2)
-        documents[dim] = Projection(matrix.astype(np.float32), (dim,), "spectemp", mean.astype(np.float32))
+    mean = dataset.moments.mean.astype(np.float32)
+    documents = {
+        dim: Projection((axes[:, :dim] * scale).astype(np.float32), (dim,), "spectemp", mean)
+        for dim, scale in tempering_scales(covariance, axes, dims).items()
+    }
     return ProjectionPerSize(documents, "spectemp")
+
+
+def tempering_scales(
+    covariance: NDArray[np.float64], axes: NDArray[np.float64], dims: tuple[int, ...]
+) -> dict[int, NDArray[np.float64]]:
+    """Factor of each leading axis, for every size.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (D, D)
+    axes : ndarray of shape (D, D)
+        Its principal axes.
+    dims : tuple of int
+        Sizes, none above D.
+
+    Returns
+    -------
+    dict of int to ndarray of shape (size,)
+    """
+    spectrum = eigenvalues(covariance, axes)
+    return {dim: spectrum[:dim] ** (-gamma / 2) for dim, gamma in exponents(spectrum, dims).items()}
 
 
 def exponents(spectrum: NDArray[np.float64], dims: tuple[int, ...]) -> dict[int, float]:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from smec.atomic import check_free
-from smec.bulk import arrow, npy, parquet
-from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin
-from smec.bulk.formats import Format
+from smec.bulk import npy
+from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin, numbered
+from smec.bulk.formats import FORMATS, Format, format_of
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import here
 from smec.codecs import Codec, code_bytes
 from smec.compressor import Compressor
-from smec.data.blocks import Source
+from smec.data.blocks import Block, Source
 from smec.data.npy import ids_path
 from smec.data.places import Location, Place, holds, located, reason
 from smec.data.readers import streamed
 from smec.encoder import served
 from smec.errors import ConfigError, DataError, OutputError
-from smec.feedback import Feedback
 
-FORMATS: dict[str, Format] = {
-    ".parquet": parquet,
-    ".arrow": arrow,
-    ".feather": arrow,
-    ".ipc": arrow,
-    ".npy": npy,
-}
-"""Suffix -> module that writes it."""
+if TYPE_CHECKING:
+    from smec.feedback import Feedback
 
 
 @dataclass(frozen=True)
@@ -131,7 +125,7 @@ def compress(
         here(job.output, force=force) as file,
         job.format.writing(file, job.opened, job.schema, force=force) as write,
     ):
-        for block in overlapped(job.opened.blocks, encoder, job.stored, write):
+        for block in overlapped(job.blocks, encoder, job.stored, write):
             done += len(block.vectors)
             input_bytes = block.vectors.itemsize * job.width
             if progress is not None:
@@ -180,7 +174,13 @@ class FileJob:
     @property
     def format(self) -> Format:
         """What writes the output."""
-        return FORMATS[self.output.suffix]
+        return format_of(self.output.suffix)
+
+    @property
+    def blocks(self) -> Iterator[Block]:
+        """Rows of the input; a `.npy` output has no place for numbers that nobody gave."""
+        with_ids = self.opened.has_ids or self.output.suffix == ".npy"
+        return self.opened.blocks if with_ids else numbered(self.opened)
 
     def encoder(self) -> BlockEncoder:
         """Return what compresses the blocks."""
@@ -206,7 +206,7 @@ def prepare(
     check_feedback(feedback, compressor, from_dim)
     code_bytes(codec, dim)  # says why it cannot pack the size
     stored = compressor.codec(codec, dim)
-    _format(output, output.suffix)
+    _check_kind(output, output.suffix)
     _check_output(source, output, force=force)
     opened = _open(source, width)
     if from_dim is not None:
@@ -240,19 +240,18 @@ def sizes(compressor: Compressor, from_dim: int | None, dim: int | None) -> tupl
     return served(from_dim, dims, name), served(smaller, dims, name)
 
 
-def _format(name: Location, suffix: str) -> Format:
+def _check_kind(name: Location, suffix: str) -> None:
     if suffix not in FORMATS:
         raise ConfigError(
             f"{name}: unknown kind of file {suffix!r}; supported are {', '.join(FORMATS)} "
             "and, as an input, a folder of Parquet shards"
         )
-    return FORMATS[suffix]
 
 
 def _open(path: Location, width: int) -> Source:
     try:
         suffix = ".parquet" if path.is_dir() else path.suffix
-        _format(path, suffix)
+        _check_kind(path, suffix)
         if not path.exists():
             raise DataError(f"{path}: no such file")
         source = streamed(suffix).source(path, width)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from smec.bulk.tables import METADATA_KEY
 from smec.compressor import Compressor
 from smec.data.blocks import Block, Source
-from smec.data.columns import string_column
+from smec.data.columns import array_of, string_column
 from smec.errors import ConfigError, DataError
-from smec.feedback import Feedback
 from smec.vectors import Float32Array, check_table, check_vectors
+
+if TYPE_CHECKING:
+    from smec.feedback import Feedback
 
 
 @dataclass
@@ -67,6 +72,23 @@ class BlockEncoder:
         ids = string_column(block.columns[self.id_column], block.name, "id")
         self.moved += len(self.feedback.judged(ids))
         return ids
+
+
+def numbered(source: Source, before: int = 0) -> Iterator[Block]:
+    """Blocks of an input without ids, with their row numbers in place of ids.
+
+    Parameters
+    ----------
+    source : Source
+    before : int
+        Rows of the files before this one: the numbers go on from file to file.
+    """
+    place = source.schema.get_field_index("id")
+    for block in source.blocks:
+        first = before + block.first_row
+        columns = list(block.columns)
+        columns[place] = array_of(np.arange(first, first + len(block.vectors))).cast(pa.string())
+        yield replace(block, columns=columns)
 
 
 def check_origin(schema: pa.Schema, compressor: Compressor, from_dim: int, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from smec.bulk.compress import FORMATS
+from smec.bulk.formats import FORMATS, format_of
 from smec.bulk.locks import locked
 from smec.bulk.manifest import MANIFEST_FILE, Manifest, Shard, read_manifest, write_record
 from smec.bulk.stored import StoredFile, open_stored
@@ -119,7 +119,7 @@ def _update_shard(shard: Shard, file: StoredFile, held: Sequence[str], rewrite: 
 
 def _write(stored: StoredFile, schema: pa.Schema, rewrite: Rewrite) -> None:
     """Replace a file by itself with other codes in the rows to rewrite."""
-    writing = FORMATS[stored.path.suffix].writing
+    writing = format_of(stored.path.suffix).writing
     with writing(stored.path, stored.source(), schema, force=True) as write:
         for columns, codes in stored.read():
             ids = stored.ids(columns)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smec.atomic import replacing
 from smec.bulk.uploads import file_sha256, here
+from smec.data.fingerprint import edges_sha256
 from smec.data.npy import ids_path
 from smec.data.places import Location, at_once, reason
 from smec.errors import ConfigError, DataError, OutputError
@@ -27,12 +28,10 @@ from smec.feedback import FeedbackStamp
 MANIFEST_FILE = "_manifest.json"
 """With a line, by which those who read a folder of Parquet know that it is none of the shards."""
 RECORDS = "shards"
-EDGE = 1 << 20
-"""Bytes at either end of an input file that are hashed."""
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class InputFile(_Record):
@@ -122,18 +121,14 @@ def input_file(path: Location, rows: int) -> InputFile:
     try:
         found = path.stat()
         ids_sha256 = file_sha256(ids) if ids is not None and ids.exists() else None
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            digest.update(file.read(EDGE))
-            file.seek(max(0, found.st_size - EDGE))
-            digest.update(file.read(EDGE))
+        edges = edges_sha256(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     return InputFile(
         path=str(path),
         bytes=found.st_size,
         mtime_ns=found.st_mtime_ns,
-        edges_sha256=digest.hexdigest(),
+        edges_sha256=edges,
         rows=rows,
         ids_sha256=ids_sha256,
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.bulk import local, ray_engine
 from smec.bulk.compress import check_apart, chosen_codec, sizes
 from smec.bulk.encoding import check_feedback

@@ -66,7 +66,7 @@ def rehearse(job: FileJob, clock: Callable[[], float] = time.monotonic) -> Pace:
     rows = [0]
 
     def limited() -> Iterator[Block]:
-        for block in islice(job.opened.blocks, MOST):
+        for block in islice(job.blocks, MOST):
             yield block
             if clock() - began > LONGEST:
                 return

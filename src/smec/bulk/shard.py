@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from smec.bulk import parquet
-from smec.bulk.encoding import BlockEncoder, check_origin
+from smec.bulk.encoding import BlockEncoder, check_origin, numbered
 from smec.bulk.manifest import RECORDS, Failure, Manifest, Piece, Shard, check_unchanged, write_record
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import file_sha256, here
 from smec.codecs import Codec
 from smec.compressor import Compressor
-from smec.data.blocks import Block, Rows, Source
+from smec.data.blocks import Rows
 from smec.data.places import Location
 from smec.data.readers import streamed
 from smec.errors import DataError
@@ -101,7 +98,7 @@ def _write(job: Job, piece: Piece, file: Path) -> int:
     if job.from_dim is not None:
         check_origin(source.schema, job.compressor, job.from_dim, str(path))
     schema = compressed_schema(source.schema, codec=codec, model=job.manifest.model)
-    blocks = source.blocks if source.has_ids else _numbered(source, _rows_before(job, piece))
+    blocks = source.blocks if source.has_ids else numbered(source, _rows_before(job, piece))
     id_column = source.schema.get_field_index("id")
     encoder = BlockEncoder(job.compressor, job.manifest.dim, job.from_dim, job.feedback, id_column)
     done = 0
@@ -116,13 +113,3 @@ def _write(job: Job, piece: Piece, file: Path) -> int:
 
 def _rows_before(job: Job, piece: Piece) -> int:
     return sum(file.rows for file in job.manifest.inputs[: piece.input])
-
-
-def _numbered(source: Source, before: int) -> Iterator[Block]:
-    """Blocks of an input without ids: row numbers that go on from file to file."""
-    place = source.schema.get_field_index("id")
-    for block in source.blocks:
-        first = before + block.first_row
-        columns = list(block.columns)
-        columns[place] = pa.array(np.arange(first, first + len(block.vectors))).cast(pa.string())
-        yield replace(block, columns=columns)

@@ -6,16 +6,19 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.bulk.formats import Write
 from smec.codecs import FREE, Codec, Codes
+from smec.data.columns import array_of
 from smec.errors import ConfigError, OutputError
-from smec.feedback import FeedbackStamp
+
+if TYPE_CHECKING:
+    from smec.feedback import FeedbackStamp
 
 METADATA_KEY = b"smec"
 """Key of the schema's metadata that tells which compressor made the vectors."""
@@ -78,7 +81,7 @@ def appending(write_batch: Callable[[pa.RecordBatch], None], schema: pa.Schema) 
 
     def write(columns: Sequence[pa.Array], codes: Codes) -> None:
         arrays = list(columns)
-        arrays[place] = pa.FixedSizeListArray.from_arrays(pa.array(codes.ravel()), field.type.list_size)
+        arrays[place] = pa.FixedSizeListArray.from_arrays(array_of(codes.ravel()), field.type.list_size)
         write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
     return write

@@ -100,7 +100,8 @@ def compress(
     Rows are compressed as documents. Where queries have a matrix of their own, encode those from Python by
     `encode_queries`, or with `smec serve`.
     """
-    from smec.bulk.compress import FORMATS, prepare
+    from smec.bulk.compress import prepare
+    from smec.bulk.formats import FORMATS
     from smec.cli.feedback import read_feedback
     from smec.cli.progress import counted_progress
     from smec.compressor import Compressor

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.baselines import BASELINES
-from smec.cli.options import AsJson, DatasetFolder, DryRun, FeedbackWeight, parse_dims
+from smec.cli.options import AsJson, DatasetFolder, DryRun, FeedbackWeight, Sample, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
     from smec.coded import Coded
     from smec.compressor import Compressor
     from smec.data import Dataset
+    from smec.data.sample import OnRows
     from smec.encoder import Encoder
     from smec.evaluation.rescoring import Rescored
+    from smec.vectors import FloatArray
 
 
 def evaluate(
@@ -63,6 +65,7 @@ def evaluate(
     ] = False,
     feedback_weight: FeedbackWeight = None,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
+    sample: Sample = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,13 +78,9 @@ def evaluate(
     are scored apart too: all of theirs are. Without any qrels: overlap@10, the share of the 10
     nearest neighbours that is kept.
     """
-    from smec.baselines import fit_baseline
     from smec.cli.dry_run import print_ahead
-    from smec.cli.searches_ahead import expect, measured_searches, searches_ahead, searching
-    from smec.coded import coded
+    from smec.cli.searches_ahead import measured_searches, searches_ahead, searching
     from smec.compressor import Compressor
-    from smec.data import Dataset
-    from smec.evaluation.comparison import check_width
     from smec.evaluation.comparison import evaluate as score
 
     if feedback_weight is not None and not feedback:
@@ -89,40 +88,73 @@ def evaluate(
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
     names = [name.strip() for name in baselines.split(",") if name.strip()]
-    codecs = [name.strip() for name in codec.split(",")]
-    searches = 1 + _count(compressors, asked, names) * len(codecs)
+    searches = 1 + _count(compressors, asked, names) * len(codec.split(","))
     with searching(dataset, split, searches, what="evaluating", silent=dry_run) as progress:
-        opened = Dataset.open(dataset)
-        for compressor in compressors:  # before baselines are fitted to its sizes
-            check_width(compressor, opened)
-        sizes = asked or _default_sizes(compressors, opened)
-        finer = None if rescore is None else _size_and_codec(rescore)
-        fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
-        fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
-        encoders: list[Encoder] = [*compressors, *fitted]
-        if feedback:
-            encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
-        stored = [
-            coded(encoder, name, opened.corpus.vectors, asked if place < len(compressors) else sizes)
-            for place, encoder in enumerate(encoders)
-            for name in codecs
-        ]
-        second = [] if finer is None else _two_stage(stored, *finer, oversample, opened)
-        scored: list[Encoder] = [*stored, *second]
+        opened = open_searched(dataset, sample, progress.reading)
+        stored = _stored(
+            opened, compressors, names, asked, codec, rescore, oversample, feedback, feedback_weight
+        )
         if dry_run:
-            pace = measured_searches(opened, scored, split)
+            pace = measured_searches(opened, stored, split)
             print_ahead(searches_ahead(opened, dataset, pace, written=0), exact=True, as_json=as_json)
             return
-        expect(progress, opened, scored, split)
-        evaluation = score(opened, scored, split=split, progress=progress)
+        evaluation = score(opened, stored, split=split, progress=progress)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
         return
     from smec.cli.evaluation_tables import print_evaluation
 
     of_split = "sampled corpus rows" if evaluation.split is None else f"queries of split {evaluation.split!r}"
-    typer.echo(f"{evaluation.dataset}: {len(opened.corpus)} documents, {evaluation.queries} {of_split}")
+    typer.echo(f"{evaluation.dataset}: {evaluation.all_documents} documents, {evaluation.queries} {of_split}")
+    if evaluation.sample is not None:
+        typer.echo(evaluation.sample)
     print_evaluation(evaluation, opened.dim)
+
+
+def open_searched(dataset: Path, sample: int | None, reading: OnRows, seed: int = 0) -> Dataset:
+    """A dataset folder whole, or a sample of its corpus with all judged documents."""
+    from smec.data import Dataset
+    from smec.data.sample import open_judged_sample
+
+    if sample is None:
+        return Dataset.open(dataset, reading=reading)
+    return open_judged_sample(dataset, sample, seed=seed, progress=reading)
+
+
+def _stored(
+    opened: Dataset,
+    compressors: Sequence[Compressor],
+    baselines: Sequence[str],
+    asked: tuple[int, ...] | None,
+    codec: str,
+    rescore: str | None,
+    oversample: int,
+    feedback: bool,
+    feedback_weight: float | None,
+) -> list[Encoder]:
+    """The compressors and the fitted baselines, with their codecs, and those in two stages."""
+    from smec.baselines import fit_baseline
+    from smec.codecs import sampled
+    from smec.coded import coded
+    from smec.evaluation.comparison import check_width
+
+    for compressor in compressors:  # before baselines are fitted to its sizes
+        check_width(compressor, opened)
+    sizes = asked or _default_sizes(compressors, opened)
+    finer = None if rescore is None else _size_and_codec(rescore)
+    fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
+    fitted = [fit_baseline(name, opened, fitted_sizes) for name in baselines]
+    encoders: list[Encoder] = [*compressors, *fitted]
+    if feedback:
+        encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
+    vectors = sampled(opened.corpus.vectors, seed=0)  # once for all, as it takes long from a large corpus
+    stored = [
+        coded(encoder, name.strip(), vectors, asked if place < len(compressors) else sizes)
+        for place, encoder in enumerate(encoders)
+        for name in codec.split(",")
+    ]
+    second = [] if finer is None else _two_stage(stored, *finer, oversample, vectors)
+    return [*stored, *second]
 
 
 def _count(compressors: Sequence[Compressor], asked: Sequence[int] | None, baselines: Sequence[str]) -> int:
@@ -154,7 +186,7 @@ def _size_and_codec(text: str) -> tuple[int, str]:
 
 
 def _two_stage(
-    stored: Sequence[Coded], dim: int, codec: str, oversample: int, dataset: Dataset
+    stored: Sequence[Coded], dim: int, codec: str, oversample: int, vectors: FloatArray
 ) -> list[Rescored]:
     from smec.codecs import code_bytes
     from smec.coded import coded
@@ -164,7 +196,7 @@ def _two_stage(
     smaller = [one for one in stored if any(code.code_bytes < limit for code in one.codecs.values())]
     if not smaller:
         raise ConfigError(f"rescore: no code is smaller than {dim} dims as {codec}, {limit} bytes")
-    fine = {one.encoder: coded(one.encoder, codec, dataset.corpus.vectors, [dim]) for one in smaller}
+    fine = {one.encoder: coded(one.encoder, codec, vectors, [dim]) for one in smaller}
     return [Rescored(one, fine[one.encoder], dim, oversample) for one in smaller]
 
 

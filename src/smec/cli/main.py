@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import errno
 import os
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from smec import __version__
-from smec.cli.adapt import adapt
-from smec.cli.calibrate import calibrate
-from smec.cli.canaries import canaries
-from smec.cli.compress import compress
-from smec.cli.demo import demo
-from smec.cli.embed import embed
-from smec.cli.evaluate import evaluate
-from smec.cli.export import export
-from smec.cli.extend import extend
-from smec.cli.feedback import feedback
-from smec.cli.inspect import inspect
-from smec.cli.judge import judge
-from smec.cli.migrate import migrate
-from smec.cli.report import report
-from smec.cli.serve import serve
-from smec.cli.train import train
-from smec.cli.verify import verify
 from smec.errors import PeerError, SmecError
+
+COMMANDS = (
+    "demo",
+    "embed",
+    "judge",
+    "train",
+    "extend",
+    "adapt",
+    "calibrate",
+    "compress",
+    "export",
+    "migrate",
+    "feedback",
+    "serve",
+    "evaluate",
+    "report",
+    "inspect",
+    "verify",
+    "canaries",
+)
+"""Names of the commands, each that of a module here and of its function; imported when it is asked for."""
 
 INTERRUPTED = 130
 HINTS = {
@@ -41,7 +46,17 @@ HINTS = {
 
 
 class _Program(TyperGroup):
-    """Turns what a command raises into one line on stderr and an exit code."""
+    """Imports the command that is asked for, and turns what it raises into one line and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        # For an unknown name all of them: the message names those that are spelled nearly so.
+        for name in [cmd_name] if cmd_name in COMMANDS else COMMANDS:
+            if name not in self.commands:
+                self.commands[name] = command(name)
+        return self.commands.get(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -68,14 +83,13 @@ def _failure(message: str, exit_code: int) -> typer.Exit:
     return typer.Exit(exit_code)
 
 
-app = typer.Typer(
-    name="smec",
-    cls=_Program,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help and usage errors: nothing is boxed or cut to a width
-)
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,  # plain help and usage errors: nothing is boxed or cut to a width
+}
+
+app = typer.Typer(name="smec", cls=_Program, no_args_is_help=True, **PLAIN)
 
 
 def _print_version(asked: bool) -> None:
@@ -99,30 +113,17 @@ def _smec(
     """
 
 
-for _command in (
-    demo,
-    embed,
-    judge,
-    train,
-    extend,
-    adapt,
-    calibrate,
-    compress,
-    export,
-    migrate,
-    feedback,
-    serve,
-    evaluate,
-    report,
-    inspect,
-    verify,
-    canaries,
-):
-    app.command()(_command)
+def command(name: str) -> Any:
+    """One of `COMMANDS`, as click's command."""
+    program = typer.Typer(**PLAIN)
+    program.command()(getattr(import_module(f"smec.cli.{name}"), name))
+    return typer.main.get_command(program)
 
 
 def main() -> None:
     """Run the program; the console script ``smec``."""
     # OpenMP threads that spin while they wait make training several times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # To look for plugins, pydantic reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     app(prog_name="smec")

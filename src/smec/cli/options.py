@@ -41,6 +41,14 @@ DryRun = Annotated[
         help="Only say rows, width, bytes, memory and time, measured on a small part; nothing is written.",
     ),
 ]
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        help="Search only so many documents, drawn at random beside all judged ones: scores are then too high, as "
+        "fewer documents compete, and methods seem closer to each other than they are.",
+        min=1,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

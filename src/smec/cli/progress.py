@@ -147,12 +147,17 @@ class Counted:
         self._left = TimeLeft()
         self._guess, self._from_first = guess, from_first
         self._began = self._last = clock()
-        self._done = 0
+        self._done = self._read = 0
 
-    def expect(self, seconds: float) -> None:
-        """Take what is left to take in seconds, until units were measured."""
-        self._guess, self._began = seconds, self._clock()
-        self._display.update("starting", "starting", seconds)
+    def reading(self, done: int, total: int) -> None:
+        """Measure the rows that are read before the work, and show how many are."""
+        now = self._clock()
+        self._left.took(Kind("rows"), done - self._read, now - self._last)
+        self._last = self._began = now  # what was guessed follows it
+        self._read, text = done, f"reading {done:,} of {total:,} rows"
+        ahead = self._left.seconds({Kind("rows"): total - done})
+        after = None if self._guess is None or ahead is None else ahead + self._guess
+        self._display.update(text, text, after)
 
     def __call__(self, done: int, total: int | None) -> None:
         """Measure the units since the call before, and show what is done."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smec.cli.options import DryRun, Force
+from smec.cli.evaluate import open_searched
+from smec.cli.options import DryRun, Force, Sample
 from smec.errors import OutputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     split: Annotated[str, typer.Option(help="Whose queries are asked.")] = "test",
     seed: Annotated[int, typer.Option(help="Of intervals, tests and the rivals' calibrations.", min=0)] = 0,
+    sample: Sample = None,
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -42,9 +44,11 @@ def report(
     """
     from smec.atomic import check_free
     from smec.cli.dry_run import print_ahead
-    from smec.cli.searches_ahead import expect, measured_searches, searches_ahead, searching
+    from smec.cli.searches_ahead import measured_searches, searches_ahead, searching
+    from smec.codecs import sampled as drawn
     from smec.compressor import Compressor
-    from smec.data import Dataset
+    from smec.evaluation.comparison import check_width
+    from smec.evaluation.results import describe_sample
     from smec.report import write_report
     from smec.report.measurement import count_searches, stored_models
     from smec.report.page import check_report
@@ -58,17 +62,22 @@ def report(
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
     searches = count_searches(models)
     with searching(dataset, split, searches, what="report", silent=dry_run) as progress:
-        opened = Dataset.open(dataset)
-        check_report(output, models, force=force)
-        stored = stored_models(models, opened, seed)
+        opened = open_searched(dataset, sample, progress.reading, seed)
+        for model in models.values():  # before all rows are read
+            check_width(model, opened)
         if dry_run:
-            pace = measured_searches(opened, stored, split, searches)
+            check_report(output, models, force=force)
+            vectors = drawn(opened.corpus.vectors, seed)
+            pace = measured_searches(opened, stored_models(models, opened, vectors, seed), split, searches)
             print_ahead(searches_ahead(opened, dataset, pace, written=PAGE), exact=False, as_json=False)
             return
-        expect(progress, opened, stored, split, searches)
+        _ = opened.moments  # read now, for PCA, as what follows counts documents
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))
+    sampled = describe_sample(len(opened.corpus), opened.all_documents, judged=bool(opened.splits))
+    if sampled is not None:
+        typer.echo(sampled)
     typer.echo(f"saved: {output}")
 
 

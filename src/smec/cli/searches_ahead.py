@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from smec.encoder import Encoder
     from smec.evaluation.rehearsal import Pace
 
-MANY = 50_000_000
-"""Pairs of a query and a document from which a run begins with a measurement."""
-
 
 @contextmanager
 def searching(folder: Path, split: str, searches: int, *, what: str, silent: bool) -> Iterator[Counted]:
@@ -26,17 +23,8 @@ def searching(folder: Path, split: str, searches: int, *, what: str, silent: boo
     guess = None
     if not silent and folder.is_dir():
         guess = guess_searches(folder, split, searches, bytes_=bytes_of([folder]))
-    with counted_progress("searches", what=what, guess=guess, from_first=True, silent=silent) as progress:
+    with counted_progress("documents", what=what, guess=guess, from_first=True, silent=silent) as progress:
         yield progress
-
-
-def expect(
-    progress: Counted, dataset: Dataset, encoders: Sequence[Encoder], split: str, searches: int | None = None
-) -> None:
-    """Measure a search where there is much to search, and show what all of them take."""
-    queries = len(dataset.qrels.get(split, {})) or 1000
-    if queries * len(dataset.corpus) >= MANY:
-        progress.expect(measured_searches(dataset, encoders, split, searches).total)
 
 
 def measured_searches(

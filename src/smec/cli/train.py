@@ -156,7 +156,8 @@ def train(
             if dry_run:
                 _print_ahead(dataset, queries, settings, execution, as_json=as_json)
                 return
-            data = _opened(dataset, queries, settings, shown.reading)
+            state = checkpoint_folder(output) if execution.processes.first or resume else None
+            data = _opened(dataset, queries, settings, shown.reading, state, resume)
             compressor = fit(
                 data,
                 config=settings,
@@ -225,12 +226,19 @@ def _print_ahead(
         print_ahead(ahead, exact=False, as_json=as_json)
 
 
-def _opened(dataset: str, queries: Path | None, settings: TrainConfig, reading: OnRows) -> Dataset:
+def _opened(
+    dataset: str,
+    queries: Path | None,
+    settings: TrainConfig,
+    reading: OnRows,
+    checkpoint: Path | None,
+    resume: bool,
+) -> Dataset:
     """A folder or a collection, with the log of queries if there is one."""
     from smec.method.trainer import opened
 
     if not is_url(dataset):
-        return opened(dataset, settings, reading, log=queries)
+        return opened(dataset, settings, reading, log=queries, checkpoint=checkpoint, resume=resume)
     from smec.data.query_log import holds_dataset
     from smec.databases.training import open_corpus
 

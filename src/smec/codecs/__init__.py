@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smec.errors import ConfigError, DataError
-from smec.vectors import Float32Array, FloatArray, check_vectors
+from smec.vectors import Float32Array, FloatArray, check_vectors, take_rows
 
 Codes = NDArray[Any]
 """Shape (n, w): uint8, or float32 or float16 for the codecs of these names."""
@@ -132,7 +132,7 @@ def sampled(vectors: FloatArray, seed: int) -> FloatArray:
     if len(vectors) <= MOST_ROWS:
         return np.asarray(vectors)
     rows = np.random.default_rng([seed, 11]).choice(len(vectors), MOST_ROWS, replace=False)
-    return np.asarray(vectors[np.sort(rows)])
+    return take_rows(vectors, np.sort(rows))
 
 
 def fit_codec(name: str, vectors: Float32Array, seed: int = 0) -> Codec:

@@ -76,6 +76,30 @@ def lumps(path: Location, most: int) -> list[int]:
         return [rows.stop - rows.start for length in _lengths(bytes_) for rows in row_blocks(length, most)]
 
 
+def ids(path: Location) -> Iterator[pa.Array]:
+    """The column of ids in pieces; of a file, no vector is looked at.
+
+    Raises
+    ------
+    DataError
+        No Arrow IPC or not all of it, or a column is missing.
+    """
+    with reading(path, "Arrow IPC", pa.ArrowException):
+        bytes_ = _opened(path)
+        schema = _schema(bytes_)
+        check_schema(schema, str(path))
+        reader = _reader(bytes_, [schema.get_field_index("id")])
+        batches = (
+            iter(reader)
+            if isinstance(reader, pa.RecordBatchStreamReader)
+            else map(reader.get_batch, range(reader.num_record_batches))
+        )
+        for batch in batches:
+            column = batch.column("id")
+            column.validate(full=True)
+            yield column
+
+
 def _opened(path: Location) -> _Bytes:
     if not isinstance(path, Path):
         return path.open()

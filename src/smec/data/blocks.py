@@ -29,7 +29,8 @@ class Block:
     vectors : ndarray of shape (n, D), float16, float32 or float64
         Not checked for NaN, Inf and zero rows yet.
     columns : sequence of pyarrow.Array
-        One for each field of the source's schema; the one in the place of ``vector`` is not looked at.
+        One for each field of the source's schema; the one in the place of ``vector`` is not looked at, and
+        that of ``id`` is None where the source has no ids.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Source:
     blocks : iterator of Block
         All rows, in order; raises DataError where one cannot be used.
     has_ids : bool
-        False where the ids are only the rows' numbers.
+        False where the rows have numbers only.
     """
 
     rows: int
@@ -83,6 +84,9 @@ class Streamed(Protocol):
         """Rows of the parts of ``path`` that can be read without what is before them, at most ``most``
         where the format has a choice; DataError when it cannot be read.
         """
+
+    def ids(self, path: Location) -> Iterator[pa.Array]:
+        """The column of ids of ``path`` in pieces, without the vectors."""
 
 
 def read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from smec.data.embeddings import Embeddings
 from smec.errors import DataError
@@ -17,6 +18,14 @@ COLUMNS = ("id", "vector", "text", "title")
 REQUIRED = COLUMNS[:2]
 VECTOR = COLUMNS[1:2]
 """Columns that are required where ids do not matter."""
+
+
+def array_of(numbers: NDArray[Any]) -> pa.Array:
+    """An Arrow array of the numbers, shape (n,); it shares their memory."""
+    # Not `pa.array`, which imports pandas wherever that is installed: a quarter of a second.
+    values = np.ascontiguousarray(numbers)
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def columns_beside(schema: pa.Schema) -> list[str]:
@@ -73,6 +82,8 @@ def vector_matrix(column: pa.Array, name: str, first_row: int = 0, dim: int | No
     """
     if column.null_count:
         raise DataError(f"{name}: row {first_row + _first_null(column)} has no vector (null); drop the row")
+    import pyarrow.compute as pc
+
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
     width = dim if dim is not None else int(lengths[0]) if len(lengths) else 0
     ragged = np.flatnonzero(lengths != width)
@@ -142,6 +153,8 @@ def _optional(table: pa.Table, what: str, name: str) -> list[str] | None:
 
 
 def _first_null(column: pa.Array | pa.ChunkedArray) -> int:
+    import pyarrow.compute as pc
+
     return int(pc.index(column.is_null(), True).as_py())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from smec.data.embeddings import Embeddings, numbered
 from smec.data.fingerprint import embeddings_sha256, qrels_sha256
 from smec.data.folder import SENTENCES, check_folder, find_corpus, find_qrels, find_queries
-from smec.data.moments import Moments, moments_of
+from smec.data.moments import Moments, OnRows, moments_of
 from smec.data.qrels import Qrels, check_grades, line_of, read_qrels
 from smec.data.query_log import QueryLog, drawn_log, read_log
 from smec.data.readers import read_vectors
@@ -111,6 +111,8 @@ class Dataset:
         Queries that nobody judged, beside those of ``queries``; different ones are drawn from it.
     reserved : collection of str
         Ids of queries that other splits judge, where ``qrels`` does not hold these splits.
+    reading : callable, optional
+        Called with (rows read, rows in all) while the corpus is read for its `moments`.
 
     Raises
     ------
@@ -129,8 +131,10 @@ class Dataset:
         whole: Whole | None = None,
         log: QueryLog | Embeddings | FloatArray | None = None,
         reserved: Collection[str] = (),
+        reading: OnRows | None = None,
     ) -> None:
         self.name = name
+        self._reading = reading
         self._whole = whole
         self._reserved = frozenset(reserved)
         self.log = log if log is None or isinstance(log, QueryLog) else drawn_log(log)
@@ -149,10 +153,17 @@ class Dataset:
                 )
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, log: str | os.PathLike[str] | None = None) -> Dataset:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        log: str | os.PathLike[str] | None = None,
+        reading: OnRows | None = None,
+    ) -> Dataset:
         """Open a dataset folder: ``corpus.*``, ``queries.*`` and ``qrels/*``, the last two optional.
 
-        ``log`` is a file, or a folder of shards, of further queries that nobody judged.
+        ``log`` is a file, or a folder of shards, of further queries that nobody judged. ``reading`` is called with
+        (rows read, rows in all) while the corpus is read for its `moments`.
 
         Raises
         ------
@@ -169,6 +180,7 @@ class Dataset:
             name=folder.resolve().name,
             qrels_files=files,
             log=None if log is None else read_log(Path(log)),
+            reading=reading,
         )
 
     @property
@@ -179,7 +191,12 @@ class Dataset:
     @cached_property
     def moments(self) -> Moments:
         """Of all rows of the corpus, read block by block when first asked for."""
-        return self._whole.moments if self._whole else moments_of(self.corpus.vectors)
+        return self._whole.moments if self._whole else moments_of(self.corpus.vectors, self._reading)
+
+    @property
+    def all_documents(self) -> int:
+        """Documents of the corpus, of which ``corpus`` holds a sample or all."""
+        return self._whole.moments.rows if self._whole else len(self.corpus)
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from smec.data.embeddings import Embeddings
+from smec.data.places import Location
 from smec.data.qrels import Qrels
-from smec.vectors import FloatArray, row_blocks
+from smec.vectors import FloatArray, row_blocks, vector_blocks
+
+
+EDGE = 1 << 20
+"""Bytes at either end of a file that are hashed to tell whether it is still the same."""
 
 
 class EmbeddingsHash:
@@ -42,8 +47,9 @@ class EmbeddingsHash:
 def embeddings_sha256(embeddings: Embeddings) -> str:
     """`EmbeddingsHash` of all rows, block by block."""
     digest = EmbeddingsHash(embeddings.vectors.dtype, embeddings.vectors.shape)
-    for block in row_blocks(len(embeddings)):
-        digest.add(embeddings.ids[block], embeddings.vectors[block])
+    rows = row_blocks(len(embeddings))
+    for block, vectors in zip(rows, vector_blocks(embeddings.vectors), strict=True):
+        digest.add(embeddings.ids[block], vectors)
     return digest.hexdigest()
 
 
@@ -53,4 +59,15 @@ def qrels_sha256(qrels: Qrels) -> str:
     for query in sorted(qrels):
         judged = sorted(qrels[query].items())
         digest.update("".join(f"{query}\t{document}\t{grade}\n" for document, grade in judged).encode())
+    return digest.hexdigest()
+
+
+def edges_sha256(path: Location) -> str:
+    """Hash of the first and the last MiB of a file; OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest.update(file.read(EDGE))
+        file.seek(max(0, size - EDGE))
+        digest.update(file.read(EDGE))
     return digest.hexdigest()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from smec.vectors import FloatArray, normalise, row_blocks
+from smec.vectors import FloatArray, normalise, row_blocks, vector_blocks
+
+OnRows = Callable[[int, int], None]
+
+MANY_ROWS = 100_000
+"""Rows of a corpus from which products are summed in float32 first, which halves the cost of reading it."""
+
+PRODUCT_ROWS = 1024
+"""Rows whose products are summed so: few enough that rounding, which averages out, stays near 1e-9 of a sum."""
 
 
 class Moments:
@@ -17,20 +27,36 @@ class Moments:
     ----------
     dim : int
         D.
+    of : int
+        Rows of the whole corpus: of more than `MANY_ROWS`, float64 adds up float32 sums of `PRODUCT_ROWS` rows.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, of: int = 0) -> None:
         self.rows = 0
+        self._many = of > MANY_ROWS
         self._sum = np.zeros(dim)
         self._products = np.zeros((dim, dim))
 
+    @classmethod
+    def of_sums(cls, rows: int, sums: NDArray[np.float64], products: NDArray[np.float64]) -> Moments:
+        """The moments of so many rows, from their `sums`, of shape (D,) and (D, D)."""
+        moments = cls(len(sums))
+        moments.rows, moments._sum, moments._products = rows, sums, products
+        return moments
+
+    @property
+    def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum of the unit-length rows, of shape (D,), and of their products ``x xᵀ``, of shape (D, D)."""
+        return self._sum, self._products
+
     def add(self, vectors: FloatArray) -> None:
         """Count the rows of ``vectors`` (n, D) in, at their unit length."""
-        unit = normalise(vectors)
-        self._sum += unit.sum(axis=0, dtype=np.float64)
-        wide = unit.astype(np.float64)
-        self._products += wide.T @ wide
-        self.rows += len(unit)
+        for rows in row_blocks(len(vectors), PRODUCT_ROWS if self._many else max(1, len(vectors))):
+            unit = normalise(vectors[rows])
+            self._sum += unit.sum(axis=0, dtype=np.float64)
+            factor = unit if self._many else unit.astype(np.float64)
+            self._products += factor.T @ factor
+        self.rows += len(vectors)
 
     def merge(self, other: Moments) -> None:
         """Count in what another one counted, of another part of the corpus."""
@@ -48,10 +74,20 @@ class Moments:
         """Mean of ``x xᵀ`` over them, of shape (D, D)."""
         return self._products / self.rows
 
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Their covariance, of shape (D, D)."""
+        return self.second - np.outer(self.mean, self.mean)
 
-def moments_of(vectors: FloatArray) -> Moments:
-    """Moments of the rows of ``vectors`` (n, D), which may be a memory map."""
-    moments = Moments(vectors.shape[1])
-    for block in row_blocks(len(vectors)):
-        moments.add(vectors[block])
+
+def moments_of(vectors: FloatArray, progress: OnRows | None = None) -> Moments:
+    """Moments of the rows of ``vectors`` (n, D), which may be a memory map.
+
+    ``progress`` is called with (rows read, rows in all) after each block.
+    """
+    moments = Moments(vectors.shape[1], len(vectors))
+    for block in vector_blocks(vectors):
+        moments.add(block)
+        if progress is not None:
+            progress(moments.rows, len(vectors))
     return moments

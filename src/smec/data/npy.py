@@ -21,6 +21,9 @@ from smec.data.readers import reading
 from smec.errors import DataError
 from smec.vectors import FloatArray, row_blocks
 
+IDS_TOGETHER = 1 << 16
+"""Ids that are looked at together."""
+
 SCHEMA = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 
@@ -65,8 +68,8 @@ def _check_shape(shape: tuple[int, ...], path: Location) -> None:
 
 
 def source(path: Location, dim: int | None = None, rows: Rows | None = None, *, ids: bool = True) -> Source:
-    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it they are the rows' numbers,
-    and so are they without ``ids``.
+    """Open a ``.npy`` file, or some of its rows; without a file of ids beside it, or without ``ids``, its
+    blocks have no ids.
 
     Raises
     ------
@@ -94,6 +97,19 @@ def lumps(path: Location, most: int) -> list[int]:
     return [block.stop - block.start for block in row_blocks(rows, most)]
 
 
+def ids(path: Location) -> Iterator[pa.Array]:
+    """The ids beside the file, in pieces; no vector is read.
+
+    Raises
+    ------
+    DataError
+        They cannot be read.
+    """
+    names = _lines(ids_path(path))
+    while piece := list(islice(names, IDS_TOGETHER)):
+        yield pa.array(piece, pa.string())
+
+
 def _count(path: Location) -> int:
     return len(mapped(path)) if isinstance(path, Path) else _Far(path).shape[0]
 
@@ -117,10 +133,7 @@ def _blocks(path: Location, rows: Rows, ids: Iterator[str] | None) -> Iterator[B
         for block in row_blocks(rows.count):
             first = rows.first + block.start
             vectors = read_rows(first, rows.first + block.stop)
-            if ids is not None:
-                column = pa.array(list(islice(ids, len(vectors))), pa.string())
-            else:
-                column = pa.array(np.arange(first, first + len(vectors))).cast(pa.string())
+            column = None if ids is None else pa.array(list(islice(ids, len(vectors))), pa.string())
             yield Block(str(path), first, vectors, [column, None])
 
 

@@ -163,6 +163,19 @@ def lumps(path: Location, most: int) -> list[int]:
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
+def ids(path: Location) -> Iterator[pa.Array]:
+    """The column of ids in pieces; no vector is read.
+
+    Raises
+    ------
+    DataError
+        No Parquet or not all of it, or a column is missing.
+    """
+    with reading(path, "Parquet", pa.ArrowException), pq.ParquetFile(opened(path)) as file:
+        check_schema(file.schema_arrow, str(path))
+        yield from (batch.column(0) for batch in file.iter_batches(columns=["id"]))
+
+
 def _parts(path: Location) -> tuple[str, ...]:
     return path.parts
 

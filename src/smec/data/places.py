@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
-from urllib.request import url2pathname
 
 import pyarrow as pa
 from pyarrow import fs
@@ -190,6 +189,8 @@ def located(name: str | Path | Place) -> Location:
     scheme, authority, path, query = (part or "" for part in match.groups())
     uri = f"{scheme}://{authority}/{path}".rstrip("/")
     if scheme == "file":
+        from urllib.request import url2pathname  # which brings HTTP and TLS along
+
         return Path(url2pathname(f"/{path}"))
     user, _, host = authority.rpartition("@")
     if ":" in user:

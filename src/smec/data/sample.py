@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from smec.data.moments import Moments
 from smec.data.qrels import read_qrels
 from smec.data.query_log import read_log
 from smec.data.readers import STREAMED, read_vectors, streamed
+from smec.data.sample_file import SampleFile, drawn_as
 from smec.errors import DataError
 from smec.vectors import FloatArray, IntArray, check_vectors
 
@@ -36,6 +38,7 @@ def open_sample(
     split: str | None = "train",
     progress: OnRows | None = None,
     log: str | os.PathLike[str] | None = None,
+    keep: Path | None = None,
 ) -> Dataset:
     """Open a dataset folder for a training that holds at most ``rows`` rows of the corpus.
 
@@ -57,6 +60,9 @@ def open_sample(
         Called with (rows read, rows in all) after each block.
     log : path, optional
         File, or folder of shards, of queries that nobody judged, beside those of the folder.
+    keep : Path, optional
+        File that keeps what was read of a corpus of more rows. Where it is there, and the corpus' files are as
+        they were, the corpus is not read again.
 
     Raises
     ------
@@ -66,14 +72,88 @@ def open_sample(
     folder = Path(path)
     check_folder(folder)
     corpus = find_corpus(folder)
-    suffix = ".parquet" if corpus.is_dir() else corpus.suffix
-    source = streamed(suffix).source(corpus) if suffix in STREAMED else None
-    if source is None or not source.has_ids or source.rows <= rows:
+    source = _stream(corpus)
+    if source is None or source.rows <= rows:
         return Dataset.open(folder, log=log)
     name = folder.resolve().name
     return sampled_dataset(
-        source, str(corpus), name, rows, folder, seed=seed, split=split, progress=progress, log=log
+        source,
+        str(corpus),
+        name,
+        rows,
+        folder,
+        seed=seed,
+        split=split,
+        progress=progress,
+        log=log,
+        kept=None if keep is None else SampleFile(keep, corpus),
     )
+
+
+def open_judged_sample(
+    path: str | os.PathLike[str], rows: int, *, seed: int = 0, progress: OnRows | None = None
+) -> Dataset:
+    """Open a dataset folder for an evaluation on at most ``rows`` documents, those that any split judges among them.
+
+    A corpus of more is read once, as by `open_sample`: its moments and its hash are of all rows. Texts of documents
+    are left out, and so are sentences. ``.jsonl`` and ``.npz`` are opened whole.
+
+    Parameters
+    ----------
+    path : path of a dataset folder
+    rows : int
+        All documents that are judged are kept if they are more.
+    seed : int
+        Of the sample.
+    progress : callable, optional
+        Called with (rows read, rows in all) after each block.
+
+    Raises
+    ------
+    DataError
+        As for `open_sample`.
+    """
+    folder = Path(path)
+    check_folder(folder)
+    corpus = find_corpus(folder)
+    source = _stream(corpus)
+    if source is not None and source.rows <= rows:
+        return Dataset.open(folder, reading=progress)
+    files = {split: file for split, file in find_qrels(folder).items() if split != SENTENCES}
+    qrels = {split: read_qrels(file) for split, file in files.items()}
+    judged = {document for of in qrels.values() for documents in of.values() for document in documents}
+    if source is None:
+        whole = Dataset.open(folder, reading=progress)
+        if len(whole.corpus) <= rows:
+            return whole
+        sample, known = _drawn(whole, judged, rows, seed)
+    else:
+        sample, known = _read_once(source, str(corpus), rows, judged, seed, progress, None)
+    queries = find_queries(folder)
+    return Dataset(
+        sample,
+        None if queries is None else read_vectors(queries),
+        qrels,
+        folder.resolve().name,
+        qrels_files=files,
+        whole=known,
+    )
+
+
+def _drawn(dataset: Dataset, judged: Collection[str], rows: int, seed: int) -> tuple[Embeddings, Whole]:
+    """A sample of a corpus that is open, as `sampled` draws it."""
+    corpus = dataset.corpus
+    always = np.array([row for row, id_ in enumerate(corpus.ids) if id_ in judged], dtype=np.int64)
+    kept = drawn_rows(len(corpus), always, rows, seed)
+    sample = Embeddings([corpus.ids[row] for row in kept], np.asarray(corpus.vectors[kept]), name=corpus.name)
+    return sample, Whole(dataset.moments, dataset.fingerprint()["corpus"])
+
+
+def _stream(corpus: Path) -> Source | None:
+    """A corpus with ids as a stream, None where its format has none."""
+    suffix = ".parquet" if corpus.is_dir() else corpus.suffix
+    source = streamed(suffix).source(corpus) if suffix in STREAMED else None
+    return source if source is not None and source.has_ids else None
 
 
 def sampled_dataset(
@@ -87,6 +167,7 @@ def sampled_dataset(
     split: str | None = "train",
     progress: OnRows | None = None,
     log: str | os.PathLike[str] | None = None,
+    kept: SampleFile | None = None,
 ) -> Dataset:
     """A sample of an opened corpus, with the queries and the judgements of ``split`` in ``folder``.
 
@@ -99,6 +180,8 @@ def sampled_dataset(
         As for `open_sample`.
     folder : Path, optional
         Of ``queries.*`` and ``qrels/``; None: there are none.
+    kept : SampleFile, optional
+        What an earlier reading left; ``source`` is read, and kept there, where that is no longer of use.
 
     Raises
     ------
@@ -113,11 +196,7 @@ def sampled_dataset(
     logged = None if log is None else read_log(Path(log))
     queries = None if folder is None else find_queries(folder)
     asked = None if queries is None else read_vectors(queries)
-    sample, whole = sampled(source, place, rows, always=judged, seed=seed, progress=progress)
-    if (came := whole.moments.rows) != source.rows:
-        raise DataError(
-            f"{place}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
-        )
+    sample, whole = _read_once(source, place, rows, judged, seed, progress, kept)
     return Dataset(
         sample,
         asked,
@@ -128,6 +207,30 @@ def sampled_dataset(
         log=logged,
         reserved=reserved,
     )
+
+
+def _read_once(
+    source: Source,
+    place: str,
+    rows: int,
+    judged: Collection[str],
+    seed: int,
+    progress: OnRows | None,
+    kept: SampleFile | None,
+) -> tuple[Embeddings, Whole]:
+    """The sample and what is known of all rows: from an earlier reading, or by reading them now."""
+    drawn = drawn_as(rows, seed, judged)
+    before = None if kept is None else kept.load(place, drawn)
+    if before is not None:
+        return before
+    sample, whole = sampled(source, place, rows, always=judged, seed=seed, progress=progress)
+    if (came := whole.moments.rows) != source.rows:
+        raise DataError(
+            f"{place}: {came:,} rows came, but there were {source.rows:,}; did it change meanwhile?"
+        )
+    if kept is not None:
+        kept.save(sample, whole, drawn)
+    return sample, whole
 
 
 def drawn_rows(total: int, always: IntArray, limit: int, seed: int) -> IntArray:
@@ -186,19 +289,21 @@ def sampled(
     moments: Moments | None = None
     digest: EmbeddingsHash | None = None
     place, row = source.schema.get_field_index("id"), 0
-    for block in alike(source.blocks):
-        ids = string_column(block.columns[place], block.name, "id")
-        vectors = check_vectors(block.vectors, block.name, ids=ids, first_row=block.first_row)
-        moments = moments or Moments(vectors.shape[1])
-        moments.add(vectors)
-        digest = digest or EmbeddingsHash(vectors.dtype, (source.rows, vectors.shape[1]))
-        digest.add(ids, vectors)
-        keys = _keys(seed, row, len(ids))
-        keys[[id_ in always for id_ in ids]] = _ALWAYS
-        sample.offer(keys, row, ids, vectors)
-        row += len(ids)
-        if progress is not None:
-            progress(row, source.rows)
+    with ThreadPoolExecutor(2) as pool:  # the products take most of the time, the hash much of the rest
+        for block in alike(source.blocks):
+            ids = string_column(block.columns[place], block.name, "id")
+            vectors = check_vectors(block.vectors, block.name, ids=ids, first_row=block.first_row)
+            moments = moments or Moments(vectors.shape[1], source.rows)
+            digest = digest or EmbeddingsHash(vectors.dtype, (source.rows, vectors.shape[1]))
+            counted = pool.submit(moments.add, vectors), pool.submit(digest.add, ids, vectors)
+            keys = _keys(seed, row, len(ids))
+            keys[[id_ in always for id_ in ids]] = _ALWAYS
+            sample.offer(keys, row, ids, vectors)
+            row += len(ids)
+            for one in counted:
+                one.result()
+            if progress is not None:
+                progress(row, source.rows)
     if moments is None or digest is None:
         raise DataError(f"{name}: holds no vectors (0 rows)")
     return sample.embeddings(name), Whole(moments, digest.hexdigest())

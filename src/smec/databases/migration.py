@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from smec.artefact import tensors_hash
+from smec.artefact_files import tensors_hash
 from smec.codecs import Codec, Codes, code_bytes
 from smec.compressor import Compressor
 from smec.databases import open_collection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from smec.evaluation.novelty import BoolArray, NewAndSeen, groups_of, why_not_to
 from smec.evaluation.rescoring import Rescored
 from smec.evaluation.results import RETRIEVAL, Evaluation, GroupScore, Rescoring, Result
 from smec.evaluation.search import search_blocks, trec_tie_order
-from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise, vector_blocks
 from smec.with_feedback import MovedVectors, documents
 
 DEPTH = 1000
@@ -55,6 +55,7 @@ def evaluate(
     Parameters
     ----------
     dataset : Dataset
+        Its corpus may be a sample that holds all judged documents (`smec.data.sample.open_judged_sample`).
     encoders : sequence of Encoder
         Compressors and baselines, `Coded`, `Rescored` or neither. Documents of those with feedback are moved
         first; the full vectors beside them never are.
@@ -65,7 +66,7 @@ def evaluate(
     seed : int
         Of intervals, tests and sampled rows.
     progress : callable, optional
-        Called with the searches done and their number, after each.
+        Called with the documents searched, of all searches together, and their number, after each block.
 
     Raises
     ------
@@ -79,14 +80,13 @@ def evaluate(
     """
     sizes = [_sizes(encoder, dims, dataset) for encoder in encoders]
     task = _retrieval(dataset, split) if dataset.splits else _agreement(dataset, seed)
-    full = task.measure(normalise, normalise)
     pairs = [(encoder, dim) for encoder, of in zip(encoders, sizes, strict=True) for dim in of]
+    counted = _counted(task, 1 + len(pairs), progress)
+    full = replace(task, search=next(counted)).measure(normalise, normalise)
     results = []
-    for encoder, dim in pairs:
-        search = replace(task.search, corpus=documents(dataset.corpus, encoder))
-        results.append(_result(encoder, dim, replace(task, search=search), full, seed))
-        if progress is not None:
-            progress(len(results), len(pairs))
+    for (encoder, dim), search in zip(pairs, counted, strict=True):
+        moved = replace(search, corpus=documents(dataset.corpus, encoder))
+        results.append(_result(encoder, dim, replace(task, search=moved), full, seed))
     new, seen = _by_group(full[task.headline], task.groups, seed)
     return Evaluation(
         dataset=dataset.name,
@@ -96,11 +96,27 @@ def evaluate(
         full_ci=bootstrap_interval(full[task.headline], seed=seed),
         full_per_query=full[task.headline],
         results=tuple(results),
+        documents=len(dataset.corpus),
+        all_documents=dataset.all_documents,
         full_new=new,
         full_seen=seen,
         groups=task.groups,
         not_told_apart=why_not_told_apart({name: dataset.qrels[name] for name in dataset.splits}, split),
     )
+
+
+def _counted(task: _Task, searches: int, progress: OnProgress | None) -> Iterator[_Search]:
+    """The task's search so many times, each of which tells of the documents of all of them."""
+    documents = len(task.search.corpus)
+    for number in range(searches):
+        count = None
+        if progress is not None:
+            count = partial(_count, progress, number * documents, searches * documents)
+        yield replace(task.search, progress=count)
+
+
+def _count(progress: OnProgress, before: int, total: int, searched: int) -> None:
+    progress(before + searched, total)
 
 
 @dataclass(frozen=True)
@@ -114,12 +130,23 @@ class _Search:
     among_documents: bool = False
     """The queries are documents, so they are encoded as such."""
 
+    progress: Callable[[int], None] | None = None
+    """Called with the documents searched so far."""
+
     def run(self, encode: Encode, encode_queries: Encode) -> tuple[IntArray, Float32Array]:
         asked = encode(self.queries) if self.among_documents else encode_queries(self.queries)
-        # Blocks of the corpus are encoded as the search asks for them: none outlives its scores.
-        blocks = (encode(self.corpus[block]) for block in row_blocks(len(self.corpus)))
-        scores, rows = search_blocks(blocks, asked, self.depth, self.tie_order)
+        scores, rows = search_blocks(self._encoded(encode), asked, self.depth, self.tie_order)
         return rows, scores
+
+    def _encoded(self, encode: Encode) -> Iterator[Float32Array]:
+        """Blocks of the corpus, encoded as the search asks for them: none outlives its scores."""
+        searched = 0
+        for block in self.corpus.blocks() if isinstance(self.corpus, MovedVectors) else vector_blocks(self.corpus):
+            encoded = encode(block)
+            yield encoded
+            searched += len(encoded)
+            if self.progress is not None:
+                self.progress(searched)
 
 
 @dataclass(frozen=True)

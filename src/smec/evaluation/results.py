@@ -138,6 +138,8 @@ class Evaluation:
         Their headline metric of each query.
     results : tuple of Result
         Encoder by encoder, in the order of the dims.
+    documents, all_documents : int
+        Documents that were searched, and those of the corpus: more, where a sample of it was searched.
     full_new, full_seen : GroupScore or None
         Scores of the full vectors on queries for new documents and on queries for seen ones, as in
         `Result`.
@@ -154,10 +156,17 @@ class Evaluation:
     full_ci: tuple[float, float]
     full_per_query: NDArray[np.float64] = field(repr=False)
     results: tuple[Result, ...]
+    documents: int
+    all_documents: int
     full_new: GroupScore | None = None
     full_seen: GroupScore | None = None
     groups: NewAndSeen | None = None
     not_told_apart: str | None = None
+
+    @property
+    def sample(self) -> str | None:
+        """Sentence on the sample that was searched, as of `describe_sample`; None for a whole corpus."""
+        return describe_sample(self.documents, self.all_documents, judged=self.split is not None)
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -176,6 +185,9 @@ class Evaluation:
             "dataset": self.dataset,
             "split": self.split,
             "queries": self.queries,
+            "documents": self.documents,
+            "all_documents": self.all_documents,
+            "sample": self.sample,
             "full": {
                 **_scores(self.full, self.full_ci),
                 **_group("new", self.full_new),
@@ -183,6 +195,25 @@ class Evaluation:
             },
             "results": [result.to_json() for result in self.results],
         }
+
+
+def describe_sample(documents: int, all_documents: int, *, judged: bool) -> str | None:
+    """Sentence, without its full stop, on a sample of a corpus and its bias; None where it is the whole corpus.
+
+    Parameters
+    ----------
+    documents, all_documents : int
+        Documents that are searched, and those of the corpus.
+    judged : bool
+        Whether there are judgements, whose documents are all in the sample.
+    """
+    if documents == all_documents:
+        return None
+    kept = ", all judged ones among them" if judged else ""
+    return (
+        f"a sample: {documents:,} of {all_documents:,} documents were searched{kept}; all scores are too high, as "
+        "fewer documents compete, and methods seem closer to each other than they are"
+    )
 
 
 def _scores(metrics: Mapping[str, float], ci: tuple[float, float]) -> dict[str, object]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from smec.baselines.pca import fit_centred_pca
-from smec.baselines.spectral_tempering import fit_spectral_tempering
+from smec.baselines.pca import principal_axes
+from smec.baselines.spectral_tempering import tempering_scales
 from smec.data import Dataset
-from smec.encoder import Projection
 from smec.method.gate import Linear
 from smec.vectors import Float32Array
 
@@ -32,13 +31,11 @@ def baselines(
         for dim in sizes
     }
     if centred:
-        pca, tempered = fit_centred_pca(dataset, sizes), fit_spectral_tempering(dataset, sizes)
-        for dim in sizes:
-            found[dim]["pca-centred"] = _linear(pca, dim)
-            found[dim]["spectemp"] = _linear(tempered.documents[dim], dim)
+        mean, covariance = dataset.moments.mean.astype(np.float32), dataset.moments.covariance
+        about_mean = principal_axes(covariance)
+        pca = about_mean[:, : sizes[0]].astype(np.float32)
+        for dim, scale in tempering_scales(covariance, about_mean, sizes).items():
+            found[dim]["pca-centred"] = Linear(pca[:, :dim], -mean @ pca[:, :dim])
+            tempered = (about_mean[:, :dim] * scale).astype(np.float32)
+            found[dim]["spectemp"] = Linear(tempered, -mean @ tempered)
     return found
-
-
-def _linear(projection: Projection, dim: int) -> Linear:
-    matrix = projection.matrix[:, :dim]
-    return Linear(matrix, None if projection.mean is None else -projection.mean @ matrix)

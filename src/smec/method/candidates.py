@@ -195,8 +195,8 @@ def scored_as(codec: str | None) -> Score:
     """Score of maps on what a fold holds out, documents stored by a codec."""
 
     def score(fold: Fold, maps: Mapping[int, Linear]) -> Scores:
-        of = [fold.held_out.scores(one.matrix, codec, one.bias, one.query) for one in maps.values()]
-        return np.stack(of)
+        widest = maps[max(maps)]  # the others are its leading columns
+        return fold.held_out.scores_at(widest.matrix, dict.fromkeys(maps, codec), widest.bias, widest.query)
 
     return score
 

@@ -131,6 +131,8 @@ class Start:
     axes: NDArray[np.float64]
     moment: NDArray[np.float64]
     baselines: dict[int, dict[str, Linear]]
+    coordinates: int
+    """Leading axes in which a map is changed; it has as many columns at least."""
     execution: Execution = ON_CPU
 
     def candidates(self, maps: Mapping[int, Linear]) -> dict[int, Candidates]:
@@ -170,7 +172,7 @@ class Start:
         """Coordinates of the first stage, and the layer that it starts from in these."""
         if config.start == "identity":
             return np.eye(len(self.axes)), np.eye(len(self.axes))
-        rank = max(columns, len(self.axes) // 2)
+        rank = min(len(self.axes), max(columns, self.coordinates))
         scale = tempering_scale(self.axes, self.moment, config.tempering)
         rotation = _rotation(rank, config.seed) if config.coordinates == "rotated" else np.eye(rank)
         basis, start = self.axes[:, :rank] @ rotation, rotation.T @ np.diag(scale[:rank])

@@ -55,6 +55,14 @@ class Linear:
         """The matrix of queries."""
         return self.matrix if self.query is None else self.query
 
+    def leading(self, dim: int) -> Linear:
+        """The map to the leading ``dim`` columns."""
+        return Linear(
+            self.matrix[:, :dim],
+            None if self.bias is None else self.bias[:dim],
+            None if self.query is None else self.query[:, :dim],
+        )
+
 
 @dataclass(frozen=True)
 class Candidates:

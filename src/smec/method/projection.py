@@ -29,11 +29,14 @@ class SizeProjection:
     mask: Tensor | None = None
     bias: Tensor | None = None
 
+    def wide(self, rows: Tensor) -> Tensor:
+        """Product of rows (n, w), of shape (n, columns), any length and without the mask."""
+        product = (rows @ self.matrix).float()
+        return product if self.bias is None else product + self.bias
+
     def __call__(self, rows: Tensor) -> list[Tensor]:
         """Small vectors of rows (n, w): a tensor (n, size) per size."""
-        wide = (rows @ self.matrix).float()
-        if self.bias is not None:
-            wide = wide + self.bias
+        wide = self.wide(rows)
         vectors = [functional.normalize(wide[:, :size]) for size in self.sizes]
         if self.mask is not None:  # zeros in place of what is not kept: the cosine is the same
             vectors[-1] = functional.normalize(wide * self.mask)

@@ -41,10 +41,12 @@ def rehearse(dataset: Dataset, config: TrainConfig, execution: Execution, work: 
     load_optimiser()
     whole = run.work().total()
     work(Work(PREPARED, 1, whole))
-    fold, configs = run.folds[0], candidate_configs(run.config, len(run.folds))
+    start, within = run.within()
+    fold = run.folds[0] if run.kept is None else run.kept.folds(run.folds[:1])[0]
+    configs = candidate_configs(within, len(run.folds))
     for name, settings in configs.items():
         # Any map will do for what another candidate would have begun: its time is the same.
-        begun = run.start.axes[:, : run.start.sizes[0]].astype("float32")
+        begun = start.axes[:, : start.sizes[0]].astype("float32")
 
         def told(progress: Progress, name: str | None = name) -> None:
             # The first of several stages alone is met; the others are taken to cost as much.
@@ -54,6 +56,6 @@ def rehearse(dataset: Dataset, config: TrainConfig, execution: Execution, work: 
 
         try:
             state, place = Checkpoint(None, {}), (0, 1)
-            train_fold(run.start, settings, fold, state, place, False, told, begun)
+            train_fold(start, settings, fold, state, place, False, told, begun)
         except _Enough:
             continue

@@ -170,17 +170,8 @@ class Schedule:
             bias = None if self._bias is None else (self._bias @ layer).numpy()
             own = stage.query_matrix(parameters)
             asking = None if own is None else (before @ own.cpu()).numpy()
-            scores = np.stack(
-                [
-                    self._held_out.scores(
-                        matrix[:, :d],
-                        stage.codec(d),
-                        None if bias is None else bias[:d],
-                        None if asking is None else asking[:, :d],
-                    )
-                    for d in stage.plan.served
-                ]
-            )
+            sizes = {size: stage.codec(size) for size in stage.plan.served}
+            scores = self._held_out.scores_at(matrix, sizes, bias, asking)
             if checked:
                 learned.checks[state.step] = layer, scores
                 if own is not None:

@@ -58,6 +58,11 @@ class StageCodecs:
                 vectors = functional.normalize(wide[:, :size]).numpy()
                 self._codecs[size] = fit_codec(self._name, vectors, self._seed)
 
+    @property
+    def any(self) -> bool:
+        """Whether any size is stored by a codec."""
+        return bool(self._codecs)
+
     def get(self, size: int) -> Codec | None:
         """What stores this size; None where it is stored as floats."""
         return self._codecs.get(size)

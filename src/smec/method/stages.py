@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from smec.losses.contrastive import info_nce
 from smec.losses.ranking import pairwise_logistic, triples
 from smec.losses.similarity import Target, absolute_difference, listwise_kl
 from smec.losses.straight_through import straight_through
+from smec.method.batch_documents import BatchDocuments, PrefixDocuments, TableDocuments
 from smec.method.batch_share import BatchShare, weighed
 from smec.method.memory import CrossBatchMemory
 from smec.method.plans import StagePlan
@@ -191,12 +192,11 @@ class Stage:
         target = self._target(batch, part)
         count = len(part.queries)
         total = torch.zeros((), device=self._device)
-        asked = ask(torch.cat([self._queries[part.queries], self._log[part.log]]))
         documents = self._batch_documents(batch, project)
         if len(batch.pairs):
-            total = total + self._pair_loss(batch, ask, [stored for _, stored in documents])
-        for q, (d, stored) in zip(asked, documents, strict=True):
-            scores = (torch.cat([q, d[part.anchors]]) @ stored.T).float()
+            total = total + self._pair_loss(batch, ask, documents)
+        asked = torch.cat([self._queries[part.queries], self._log[part.log]])
+        for scores in documents.cosines(ask, asked, part.anchors):
             if self._config.rank.weight and len(batch.queries):
                 total = total + self._config.rank.weight * self._rank_loss(scores[:count], part)
             if target is not None:
@@ -230,33 +230,39 @@ class Stage:
             return weighed(part.rank, info_nce, scores, part.grades, rank.temperature, part.first)
         return weighed(part.rank, pairwise_logistic, scores, part.grades, rank.temperature)
 
-    def _pair_loss(self, batch: Batch, ask: SizeProjection, documents: Sequence[Tensor]) -> Tensor:
+    def _pair_loss(self, batch: Batch, ask: SizeProjection, documents: BatchDocuments) -> Tensor:
         """InfoNCE of sentences and their documents, summed over the sizes."""
         rank, mine = self._config.rank, self._processes.share(len(batch.pairs))
         grades = batch.pair_grades[mine].to(self._device)
         first = (len(batch.queries) if self._config.rank.weight else 0) + mine.start
         total = torch.zeros((), device=self._device)
-        for sentences, stored in zip(ask(self._pairs[batch.pairs[mine]]), documents, strict=True):
-            scores = (sentences @ stored.T).float()
+        for scores in documents.cosines(ask, self._pairs[batch.pairs[mine]]):
             share = len(scores) / len(batch.pairs)
             total = total + weighed(share, info_nce, scores, grades, rank.temperature, first)
         return (rank.sentences or 0.0) * total
 
-    def _batch_documents(self, batch: Batch, project: SizeProjection | None) -> list[tuple[Tensor, Tensor]]:
+    def _batch_documents(self, batch: Batch, project: SizeProjection | None) -> BatchDocuments:
         """The batch's documents in every size, as floats and as they are stored."""
         if project is None:
             assert self._as_stored is not None
-            return [(found, found) for found in (table[batch.documents] for table in self._as_stored.vectors)]
+            tables = (table[batch.documents] for table in self._as_stored.vectors)
+            return TableDocuments([(found, found) for found in tables])
         total = len(batch.documents)
-        mine = project(self._documents[batch.documents[self._processes.share(total)]])
+        rows = self._documents[batch.documents[self._processes.share(total)]]
+        if project.mask is None and not self._codecs.any:
+            (wide,) = self._processes.whole([project.wide(rows)], total)
+            return PrefixDocuments(wide)
+        mine = project(rows)
         stored = [self._stored(d, size) for size, d in zip(self.plan.sizes, mine, strict=True)]
         coded = [code for d, code in zip(mine, stored, strict=True) if code is not d]
-        tables = self._processes.whole([*mine, *coded], total)
-        plain, rest = tables[: len(mine)], iter(tables[len(mine) :])
-        return [
-            (table, table if code is d else next(rest))
-            for table, d, code in zip(plain, mine, stored, strict=True)
-        ]
+        found = self._processes.whole([*mine, *coded], total)
+        plain, rest = found[: len(mine)], iter(found[len(mine) :])
+        return TableDocuments(
+            [
+                (table, table if code is d else next(rest))
+                for table, d, code in zip(plain, mine, stored, strict=True)
+            ]
+        )
 
     def codec(self, size: int) -> str | None:
         """What vectors of a size are stored by; the full size that only teaches stays as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +26,27 @@ from smec.method.feedback_weight import choose_weight as choose_feedback
 from smec.method.fold_scores import measure_agreement, measure_folds
 from smec.method.folds import Fold, Start, average, check_judgements, draw_folds, teaches_unjudged
 from smec.method.gate import Measured, judge
+from smec.method.kept_axes import KeptAxes, keep_axes
 from smec.method.schedule import OnProgress
 from smec.method.sentences import choose_weight, record, weights
 from smec.method.unjudged import measure_new_documents
-from smec.method.workload import CHOICE, CODECS, FEEDBACK, GATE, Reporter, Workload, workload
+from smec.method.workload import (
+    CHOICE,
+    CODECS,
+    FEEDBACK,
+    GATE,
+    LIFTED,
+    Reporter,
+    Workload,
+    final_work,
+    workload,
+)
 from smec.presets import UNLABELLED
-from smec.training.checkpoint import Checkpoint
+from smec.training.checkpoint import Checkpoint, reading_of
 from smec.training.execution import Execution, Precision, alone
 from smec.training.loop import load_optimiser
 from smec.training.pool import FEWEST_LOGGED, judged_train_queries, logged_queries
-from smec.training.work import OnWork
+from smec.training.work import Kind, OnWork
 
 
 def train(
@@ -77,9 +88,10 @@ def train(
     config : TrainConfig, optional
         In place of ``dims``, ``preset``, ``supervised``, ``corpus`` and ``seed``.
     checkpoint : path, optional
-        File for the state of an unfinished training; removed at the end.
+        File for the state of an unfinished training, and the beginning of the names of others beside it; removed at
+        the end.
     resume : bool
-        Go on from ``checkpoint`` if it exists.
+        Go on from ``checkpoint`` if it exists; a large corpus whose files are as they were is not read again.
     keep_checkpoint : bool
         Leave ``checkpoint`` for the caller to remove with `smec.training.checkpoint.discard`, when the
         compressor is saved.
@@ -116,7 +128,8 @@ def train(
         corpus=corpus,
         seed=seed,
     )
-    dataset = dataset if isinstance(dataset, Dataset) else opened(dataset, config, reading)
+    if not isinstance(dataset, Dataset):
+        dataset = opened(dataset, config, reading, checkpoint=checkpoint, resume=resume)
     run = prepare(dataset, config, execution, resume)
     states = _States(checkpoint, run)
     if not resume:
@@ -128,12 +141,14 @@ def train(
     if run.config.supervised and run.config.corpus == "fixed":
         further = states.further()
         unjudged = measure_new_documents(
-            dataset, run.start, trained, further, resume=resume, progress=report.round(2)
+            dataset, run.start, run.kept, trained, further, resume=resume, progress=report.round(2)
         )
     gate = run.config.validation.gate
     compressor = _ship(run, trained, report, gate=gate, unjudged=unjudged, compared=compared)
     if not keep_checkpoint:
         states.discard()
+        if checkpoint is not None:
+            reading_of(Path(checkpoint)).unlink(missing_ok=True)
     return compressor
 
 
@@ -175,6 +190,8 @@ class Run:
     data: dict[str, str]
     start: Start
     folds: list[Fold]
+    kept: KeptAxes | None
+    """Axes in which it is trained; None: in all coordinates of the originals."""
     stored: list[Coded]
     """Sizes and codecs to choose from; empty where nothing is to be chosen."""
     weights: tuple[float, ...]
@@ -182,7 +199,19 @@ class Run:
 
     def work(self) -> Workload:
         """Count the work ahead."""
-        return workload(self.start, self.config, self.folds, self.weights, len(self.stored))
+        start, config = self.within()
+        return workload(start, config, self.folds, self.weights, self.final())
+
+    def within(self) -> tuple[Start, TrainConfig]:
+        """Return the start and the configuration of what is trained: in the kept axes, if there are any."""
+        if self.kept is None:
+            return self.start, self.config
+        start = self.kept.within()
+        return start, self.config.model_copy(update={"dims": start.sizes})
+
+    def final(self) -> dict[Kind, float]:
+        """Count what follows the stages, in checks."""
+        return final_work(self.start, self.config, self.folds, len(self.stored), lifted=self.kept is not None)
 
 
 def prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume: bool) -> Run:
@@ -209,30 +238,38 @@ def prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume:
     moment = dataset.moments.second
     axes = processes.of_first(principal_axes(moment))
     fitted = baselines(dataset, sizes, axes.astype(np.float32), centred=config.supervised)
-    start = Start(sizes, axes, moment, fitted, execution)
+    start = Start(sizes, axes, moment, fitted, dataset.dim // 2, execution)
     folds = draw_folds(dataset, config, execution)
     if config.queries == "own" and folds[0].held_out.asked == "documents":
         raise DataError(
             f"{dataset.name}: queries 'own' learn from queries, and there are fewer than {FEWEST_LOGGED} "
             "different ones; add some (queries.*, or --queries LOG), or leave queries 'shared'"
         )
-    return Run(dataset, config, data, start, folds, stored, weights(dataset, config))
+    reduced = config.start != "identity" and config.layers == "nested"
+    kept = keep_axes(start, folds) if reduced else None
+    return Run(dataset, config, data, start, folds, kept, stored, weights(dataset, config))
 
 
 def _trained(
     run: Run, states: _States, resume: bool, report: Reporter
 ) -> tuple[Trained, tuple[WeighedScore, ...]]:
     """Train the candidates; train the best one with sentences too, where there are any to weigh."""
-    trained = train_candidates(run.start, run.config, run.folds, states, resume, report.round(0))
+    folds = run.folds if run.kept is None else run.kept.folds(run.folds)
+    start, config = run.within()
+    compared: tuple[WeighedScore, ...]
+    trained, compared = train_candidates(start, config, folds, states, resume, report.round(0)), ()
     report.ended(0)
-    if not run.weights:
-        return trained, ()
-    first, progress = states.candidates, report.round(1)
-    weighed = choose_weight(
-        run.start, run.config, trained, run.folds, run.weights, states, first, resume, progress
-    )
-    report.ended(1)
-    return weighed
+    if run.weights:
+        first, progress = states.candidates, report.round(1)
+        trained, compared = choose_weight(
+            start, config, trained, folds, run.weights, states, first, resume, progress
+        )
+        report.ended(1)
+    if run.kept is not None:
+        pairs = zip(trained.checks, run.folds, strict=True)
+        trained = replace(trained, checks=[run.kept.lifted(*pair, trained.config) for pair in pairs])
+        report.finished(LIFTED)
+    return trained, compared
 
 
 def _ship(
@@ -330,11 +367,24 @@ class _States:
 
 
 def opened(
-    path: str | Path, config: TrainConfig, reading: OnRows | None = None, *, log: str | Path | None = None
+    path: str | Path,
+    config: TrainConfig,
+    reading: OnRows | None = None,
+    *,
+    log: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> Dataset:
-    """A dataset folder as a training with this configuration takes it, with a log of queries beside it."""
+    """A dataset folder as a training with this configuration takes it, with a log of queries beside it.
+
+    What is read of a large corpus is kept beside ``checkpoint``, and with ``resume`` it is not read again as long as
+    its files are as they were.
+    """
+    keep = None if checkpoint is None else reading_of(Path(checkpoint))
+    if keep is not None and not resume:
+        keep.unlink(missing_ok=True)
     split = "train" if config.supervised else None
-    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading, log=log)
+    return open_sample(path, config.pool, seed=config.seed, split=split, progress=reading, log=log, keep=keep)
 
 
 def found(dataset: Dataset, config: TrainConfig) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from smec.config import TrainConfig, ValidationConfig, candidate_config
 from smec.method.candidates import candidate_configs
 from smec.method.folds import Fold, Start
+from smec.method.kept_axes import CHECKED
 from smec.method.plans import StagePlan
 from smec.method.schedule import OnProgress
 from smec.presets import UNLABELLED
@@ -17,6 +18,7 @@ from smec.training.work import Kind, OnWork, Work
 
 PREPARED = Kind("preparations")
 MIXED = Kind("checks", "mixtures")
+LIFTED = Kind("checks", "all documents")
 GATE = Kind("checks", "gate")
 CHOICE = Kind("checks", "choice of size and codec")
 FEEDBACK = Kind("checks", "feedback")
@@ -103,7 +105,11 @@ class Workload:
 
 
 def workload(
-    start: Start, config: TrainConfig, folds: Sequence[Fold], weights: Sequence[float], stored: int
+    start: Start,
+    config: TrainConfig,
+    folds: Sequence[Fold],
+    weights: Sequence[float],
+    final: Mapping[Kind, float],
 ) -> Workload:
     """Count the work of a training.
 
@@ -114,8 +120,8 @@ def workload(
     folds : sequence of Fold
     weights : sequence of float
         Weights of sentences that are compared with 0.
-    stored : int
-        Sizes and codecs to choose from.
+    final : mapping of Kind to float
+        What follows the stages.
     """
     configs = candidate_configs(config, len(folds))
     first = list(_stages(start, configs, folds))
@@ -126,7 +132,7 @@ def workload(
     mixtures.append(_mixtures(labelled[-1], folds) if weights else 0)
     rounds.append(list(_new_documents(start, config, labelled[-1], folds)))
     mixtures.append(0)
-    return Workload(rounds, mixtures, _final(start, config, folds, stored))
+    return Workload(rounds, mixtures, final)
 
 
 def _stages(
@@ -163,8 +169,22 @@ def _new_documents(
             yield _stage(name, plan, of.validation, 0)
 
 
-def _final(start: Start, config: TrainConfig, folds: Sequence[Fold], stored: int) -> dict[Kind, float]:
-    """Count what follows the stages, in scores of all sizes on one fold, which is what a check takes."""
+def final_work(
+    start: Start, config: TrainConfig, folds: Sequence[Fold], stored: int, *, lifted: bool
+) -> dict[Kind, float]:
+    """Count what follows the stages, in scores of all sizes on one fold, which is what a check takes.
+
+    Parameters
+    ----------
+    start : Start
+        Of the training as a whole.
+    config : TrainConfig
+    folds : sequence of Fold
+    stored : int
+        Sizes and codecs to choose from.
+    lifted : bool
+        Whether it is trained in kept axes, where checks search a sample.
+    """
     rivals = max(map(len, start.baselines.values()))
     count, gate, feedback = len(folds), rivals + 2, 0
     if config.supervised:
@@ -173,8 +193,9 @@ def _final(start: Start, config: TrainConfig, folds: Sequence[Fold], stored: int
         gate = count * (rivals + agreement)
         feedback = count * 14  # three weights and none, for three groups of queries
     choice = count * stored / len(start.sizes)
-    final = {GATE: float(gate), CHOICE: choice, FEEDBACK: float(feedback), CODECS: 4.0}
-    return {kind: units for kind, units in final.items() if units}
+    larger = max(1.0, len(folds[0].pool.rows) / CHECKED) if lifted else 1.0
+    final = {LIFTED: count * lifted, GATE: gate, CHOICE: choice, FEEDBACK: feedback, CODECS: 4.0}
+    return {kind: larger * units for kind, units in final.items() if units}
 
 
 @dataclass

@@ -14,7 +14,7 @@ from smec.data import Dataset, Embeddings, JudgedQueries
 from smec.evaluation import Evaluation, Result, trec_tie_order
 from smec.evaluation.search import search_blocks
 from smec.report.groups import documents_asked_for, groups_to_show
-from smec.vectors import Float32Array, FloatArray, IntArray, normalise, row_blocks
+from smec.vectors import Float32Array, FloatArray, IntArray, normalise, vector_blocks
 
 SHOWN = 10
 """Queries of either kind."""
@@ -149,7 +149,7 @@ def _found(
     queries: Float32Array,
 ) -> list[tuple[Found, ...]]:
     documents = dataset.corpus
-    blocks = (encode(documents.vectors[block]) for block in row_blocks(len(documents)))
+    blocks = map(encode, vector_blocks(documents.vectors))
     _, found = search_blocks(blocks, queries, DEPTH, trec_tie_order(documents.ids))
     return [
         tuple(Found(documents.ids[d], _text(documents, d), judged.grades[row].get(d, 0)) for d in of_query)

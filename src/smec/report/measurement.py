@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smec.baselines import fit_baseline
-from smec.codecs import code_bytes, packs
+from smec.codecs import code_bytes, packs, sampled
 from smec.coded import coded
 from smec.compressor import Compressor
 from smec.data import Dataset
@@ -14,6 +14,7 @@ from smec.encoder import Encoder
 from smec.evaluation import Evaluation, Result, evaluate
 from smec.evaluation.comparison import OnProgress, check_width
 from smec.report.groups import Kept, kept
+from smec.vectors import FloatArray
 
 RIVALS = {"pca": "PCA", "truncate": "truncation"}
 """Baseline -> what the page calls it."""
@@ -41,7 +42,7 @@ def measure(
     seed : int
         Of intervals, tests and the rivals' calibrations.
     progress : callable, optional
-        Called with the searches done and their number, after each.
+        Called with the documents searched, of all searches together, and their number, after each block.
 
     Raises
     ------
@@ -54,20 +55,24 @@ def measure(
     """
     sizes = sorted({dim for model in models.values() for dim in model.dims}, reverse=True)
     codecs = [name for model in models.values() for names in model.codecs.values() for name in names]
-    encoders = stored_models(models, dataset, seed)
+    # Drawn once for all rivals and codecs: from a large corpus that takes longer than what follows.
+    vectors = sampled(dataset.corpus.vectors, seed)
+    encoders = stored_models(models, dataset, vectors, seed)
     for name, label in RIVALS.items():
-        encoders += _stored(fit_baseline(name, dataset, sizes), label, codecs, sizes, dataset, seed)
+        encoders += _stored(fit_baseline(name, dataset, sizes), label, codecs, sizes, vectors, seed)
     return evaluate(dataset, encoders, split=split, seed=seed, progress=progress)
 
 
-def stored_models(models: Mapping[str, Compressor], dataset: Dataset, seed: int = 0) -> list[Encoder]:
+def stored_models(
+    models: Mapping[str, Compressor], dataset: Dataset, vectors: FloatArray, seed: int = 0
+) -> list[Encoder]:
     """Return the models under each of their codecs; ConfigError where one is for another width."""
     for model in models.values():
         check_width(model, dataset)
     encoders: list[Encoder] = []
     for label, model in models.items():
         own = [name for names in model.codecs.values() for name in names]
-        encoders += _stored(model, label, own, model.dims, dataset, seed)
+        encoders += _stored(model, label, own, model.dims, vectors, seed)
     return encoders
 
 
@@ -81,14 +86,14 @@ def count_searches(models: Mapping[str, Compressor]) -> int:
 
 
 def _stored(
-    encoder: Encoder, label: str, codecs: Iterable[str], sizes: Sequence[int], dataset: Dataset, seed: int
+    encoder: Encoder, label: str, codecs: Iterable[str], sizes: Sequence[int], vectors: FloatArray, seed: int
 ) -> list[Encoder]:
     stored: list[Encoder] = []
     for name in dict.fromkeys(codecs):
-        if len(dataset.corpus) < CODEBOOK and not isinstance(encoder, Compressor) and "pq" in name:
+        if len(vectors) < CODEBOOK and not isinstance(encoder, Compressor) and "pq" in name:
             continue  # codebooks of a rival are learned here, and there is not enough to learn from
         if any(packs(name, dim) for dim in sizes):
-            one = coded(encoder, name, dataset.corpus.vectors, _of(encoder, name, sizes), seed)
+            one = coded(encoder, name, vectors, _of(encoder, name, sizes), seed)
             one.name = label
             stored.append(one)
     return stored

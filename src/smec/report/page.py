@@ -57,7 +57,7 @@ def write_report(
     force : bool
         Replace the file if it exists.
     progress : callable, optional
-        Called with the searches done and their number, after each.
+        Called with the documents searched, of all searches together, and their number, after each block.
 
     Returns
     -------
@@ -216,9 +216,9 @@ def _storage(
 
 def _warnings(models: Mapping[str, Compressor], dataset: Dataset, evaluation: Evaluation) -> list[str]:
     """Reasons why these scores may be optimistic, or new documents not new to a model."""
+    found = [] if evaluation.sample is None else [f"{evaluation.sample}."]
     if evaluation.split is None:
-        return []
-    found = []
+        return found
     hashes = dataset.fingerprint()
     for label, model in models.items():
         if not model.manifest.supervised:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from smec.server.metrics import Metrics
 from smec.server.refusals import Refusal
 from smec.server.settings import LimitSettings
+from smec.server.time_limits import time_limit
 
 RETRY_SECONDS = 1.0
 
@@ -78,7 +79,8 @@ class Admission:
             413 when it is longer, 408 when it does not arrive in time, 400 when the client goes away.
         """
         try:
-            return await asyncio.wait_for(_received(request, most), self._limits.body_seconds)
+            async with time_limit(self._limits.body_seconds):
+                return await _received(request, most)
         except asyncio.TimeoutError:
             message = f"the body did not arrive within {self._limits.body_seconds:g} s"
             raise Refusal(408, message, code="body_timeout") from None

@@ -1,4 +1,7 @@
-"""The web application: its paths, its OpenAPI description, and the life of what serves it."""
+"""The web application: its paths, its OpenAPI description, and the life of what serves it.
+
+Starlette serves the paths. FastAPI only describes them: what it does for every request is not needed here.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smec import __version__
@@ -27,7 +32,7 @@ HEALTH = ("/healthz", "/readyz")
 ARROW_BODY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def create_app(settings: ServerSettings) -> FastAPI:
+def create_app(settings: ServerSettings) -> Starlette:
     """The application of one server; its `Service` is ``app.state.service``.
 
     Raises
@@ -38,30 +43,30 @@ def create_app(settings: ServerSettings) -> FastAPI:
     service = Service(settings)
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: Starlette) -> AsyncIterator[None]:
         service.models.start()
         yield
         await service.close()
 
-    app = FastAPI(
+    app = Starlette(lifespan=life)
+    app.router.redirect_slashes = False  # it would name a host that the client made up
+    app.state.service = service
+    description = FastAPI(
         title="smec serve",
         version=__version__,
         description="Embeddings of an OpenAI-compatible API, made smaller.",
-        lifespan=life,
-        openapi_url=None,  # served below, behind the tokens like everything else
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # it would name a host that the client made up
     )
-    app.state.service = service
 
-    def add(method: str, path: str, handler: Handler, summary: str, **description: Any) -> None:
+    def add(method: str, path: str, handler: Handler, summary: str, **more: Any) -> None:
         async def endpoint(request: Request) -> Response:
             return await answer(request)
 
         answer = service.counted(path, handler)
-        app.add_api_route(
-            path, endpoint, methods=[method], summary=summary, response_model=None, **description
+        route = Route(path, endpoint, methods=[method])
+        route.methods = {method}  # not HEAD too
+        app.router.routes.append(route)
+        description.add_api_route(
+            path, endpoint, methods=[method], summary=summary, response_model=None, **more
         )
 
     add(
@@ -110,15 +115,15 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     async def document(request: Request) -> Response:
         service.check(request)
-        return JSONResponse(app.openapi())
+        return JSONResponse(described)
 
     async def reading(request: Request) -> Response:
         service.check(request)
-        return HTMLResponse(page(app.openapi()))
+        return HTMLResponse(page(described))
 
     add("GET", "/openapi.json", document, "This description.", responses=answers(None, 401))
     add("GET", "/docs", reading, "This description, as a page.", responses=answers(None, 401))
-    described = app.openapi()  # which FastAPI makes once and keeps
+    described = description.openapi()
     if settings.tokens:
         secured(described)
 

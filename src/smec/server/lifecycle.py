@@ -159,7 +159,6 @@ def serve(settings: ServerSettings) -> None:
         A compressor, a key or certificates cannot be used, or the address cannot be listened on.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
     logging.getLogger("uvicorn").setLevel(logging.INFO if settings.access_log else logging.WARNING)
     _raise_file_limit()
     server = Server(settings)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
-from smec.artefact import CONFIG_FILE, TENSORS_FILE
+from smec.artefact_files import CONFIG_FILE, TENSORS_FILE
 from smec.compressor import Compressor
 from smec.encoder import served
 from smec.errors import ArtefactError, ConfigError, SmecError

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pybase64
 from pydantic_core import from_json
 
 from smec.server.refusals import Refusal
-from smec.vectors import Float32Array, row_energy, usable
+from smec.vectors import Float32Array
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,32 @@ def read_reply(body: bytes | bytearray, count: int, width: int) -> Embedded:
             raise invalid("its indices are not those of the inputs")
         seen.add(index)
         vectors[index] = _vector(item.get("embedding"), width)
-    if not usable(row_energy(vectors)):
+    if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
         raise invalid("a vector has NaN, Inf or only zeros")
     return Embedded(vectors, _usage(document.get("usage")))
 
 
 def _vector(given: Any, width: int) -> Float32Array:
     try:
-        if isinstance(given, str):
-            row = np.frombuffer(base64.b64decode(given, validate=True), dtype="<f4")
-        else:
-            # Without a dtype, so that strings of digits or nested lists are not taken for numbers.
-            row = np.asarray(given if isinstance(given, list) else None)
-            # Among numbers, numpy takes true and false for 1 and 0.
-            if row.ndim != 1 or row.dtype.kind not in "fi" or bool in set(map(type, given)):
-                raise ValueError
+        row = _decoded(given) if isinstance(given, str) else _converted(given)
     except (ValueError, OverflowError, binascii.Error):
         raise invalid("a vector is neither a list of numbers nor base64 of float32") from None
     if len(row) != width:
         message = f"its vectors have {len(row)} dims, but the compressor takes {width}: another model?"
         raise invalid(message, code="upstream_width_mismatch")
+    return row
+
+
+def _decoded(text: str) -> Float32Array:
+    return np.frombuffer(pybase64.b64decode(text, validate=True), dtype="<f4")
+
+
+def _converted(given: Any) -> Float32Array:
+    # Without a dtype, so that strings of digits or nested lists are not taken for numbers.
+    row = np.asarray(given if isinstance(given, list) else None)
+    # Among numbers, numpy takes true and false for 1 and 0.
+    if row.ndim != 1 or row.dtype.kind not in "fi" or bool in set(map(type, given)):
+        raise ValueError
     with np.errstate(over="ignore"):  # becomes Inf, which is refused
         return row.astype(np.float32, copy=False)
 

@@ -22,6 +22,7 @@ from smec.server.models import Models, ServedModel
 from smec.server.refusals import JSON, Refusal
 from smec.server.replies import Embedded
 from smec.server.settings import ServerSettings
+from smec.server.time_limits import time_limit
 from smec.server.tokens import Caller, Gatekeeper
 from smec.server.vectors_wire import ARROW, CompressRequest, arrow_rows, compress_arrow, compress_response
 from smec.server.wire import (
@@ -224,7 +225,8 @@ class Service:
     async def _in_time(self, work: Awaitable[Embedded]) -> Embedded:
         seconds = self.settings.limits.request_seconds
         try:
-            return await asyncio.wait_for(work, seconds)
+            async with time_limit(seconds):
+                return await work
         except asyncio.TimeoutError:
             message = f"no answer within {seconds:g} s"
             raise Refusal(504, message, kind="server_error", code="timeout") from None

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_core import Url
 
 from smec.config import overlay, parsed, read_document
 from smec.errors import ConfigError
@@ -61,6 +61,7 @@ class UpstreamSettings(_Settings):
         try:
             parts = urlsplit(url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            usable = usable and url.isprintable()
         except ValueError:
             usable = False
         if not usable or parts.username or parts.password or parts.query or parts.fragment:
@@ -68,9 +69,9 @@ class UpstreamSettings(_Settings):
         path = parts.path.rstrip("/").removesuffix("/embeddings") or "/v1"
         base = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
         try:
-            httpx.URL(base)  # which is stricter
-        except httpx.InvalidURL as error:
-            raise ValueError(f"must be a valid address: {error}") from error
+            Url(base)  # which is stricter
+        except ValueError as error:
+            raise ValueError("must be a valid address: its host cannot be one") from error
         return base
 
     @model_validator(mode="after")

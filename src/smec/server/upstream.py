@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 from pydantic_core import from_json, to_json
+from yarl import URL
 
 from smec import __version__
 from smec.errors import ConfigError
@@ -21,6 +23,7 @@ from smec.server.metrics import Metrics
 from smec.server.refusals import Refusal
 from smec.server.replies import Embedded, invalid, most_bytes, read_reply
 from smec.server.settings import UpstreamSettings
+from smec.server.time_limits import time_limit
 from smec.server.wire import Inputs
 
 FIRST_PAUSE = 0.1
@@ -32,6 +35,15 @@ MOST_WAIT = 3600.0
 
 THE_CLIENTS_FAULT = (400, 404, 413, 422)
 """Statuses that say that the input is at fault, whose message the client gets."""
+
+IDLE_SECONDS = 60.0
+"""Time after which a connection that nobody uses is closed."""
+
+LONGEST_LINE = 64 << 10
+"""Bytes of a line of an answer's head."""
+
+BY_PARTS = 1 << 20
+"""Bytes of a request above which it is handed to the system part by part."""
 
 
 class _Failure(Exception):
@@ -72,20 +84,34 @@ class Upstream:
         self._metrics = metrics
         self._secret = settings.secret()
         self._places = asyncio.Semaphore(settings.connections)
-        self._url = httpx.URL(f"{settings.url}/embeddings")
-        self._headers = httpx.Headers(
-            {
-                "Host": self._url.netloc.decode("ascii"),
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": f"smec/{__version__}",
-            }
-        )
+        self._url = URL(f"{settings.url}/embeddings")
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"smec/{__version__}",
+        }
         if self._secret is not None:
             self._headers["Authorization"] = f"Bearer {self._secret}"
         self._ssl = ssl.create_default_context() if settings.ca_file is None else _trusted(settings.ca_file)
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        """Connections that later requests use again; it belongs to the event loop that asks first.
+
+        No variable of the environment names a proxy, no cookie is kept, and the number of connections is that
+        of `_places`.
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS, ssl=self._ssl),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.settings.connect_seconds),
+            trust_env=False,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
 
     def question(self, model: str, inputs: Inputs, forwarded: Mapping[str, Any] | None = None) -> Question:
         """What `embed` sends.
@@ -122,11 +148,11 @@ class Upstream:
             It does not answer, answers with an error, or with what cannot be used.
         """
         count, most = question.count, most_bytes(question.count, width)
-        async with self._places, self._transport() as transport:
+        async with self._places:
             for tries_left in range(self.settings.retries, -1, -1):
                 began = time.perf_counter()
                 try:
-                    reply = await self._try(transport, question.content, most)
+                    reply = await self._try(question.content, most)
                     embedded = read_reply(reply, count, width)
                 except _Failure as failure:
                     self._metrics.upstream_errors.labels(failure.kind).inc()
@@ -143,66 +169,43 @@ class Upstream:
                 await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
-        """A connection of its own for a request, used again by later ones.
-
-        httpx's transports without its client and its pool: there is nothing to redirect, no variable of the
-        environment that names a proxy, and no search through all connections for every request.
-        """
-        if self._idle:
-            transport = self._idle.pop()
-        else:
-            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
-            transport = httpx.AsyncHTTPTransport(verify=self._ssl, limits=limits, trust_env=False)
+    async def _try(self, content: bytes, most: int) -> bytes:
         try:
-            yield transport
-        finally:
-            self._idle.append(transport)
-
-    async def _try(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
-        try:
-            return await asyncio.wait_for(self._ask(transport, content, most), self.settings.seconds)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            async with time_limit(self.settings.seconds):
+                return await self._ask(content, most)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             refusal = _refusal(502, "the upstream cannot be reached", "upstream_unreachable")
             raise _Failure(refusal, "connect", again=True) from error
-        except (asyncio.TimeoutError, httpx.TimeoutException) as error:
+        except asyncio.TimeoutError as error:
             message = f"the upstream did not answer within {self.settings.seconds:g} s"
             raise _Failure(_refusal(504, message, "upstream_timeout"), "timeout", again=False) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (aiohttp.ClientError, OSError) as error:
             refusal = _refusal(502, "the upstream cut the connection", "upstream_cut")
             raise _Failure(refusal, "cut", again=True) from error
 
-    async def _ask(self, transport: httpx.AsyncHTTPTransport, content: bytes, most: int) -> bytes:
-        timeout = {"connect": self.settings.connect_seconds}  # of the rest, `_try` has the time
-        request = httpx.Request(
-            "POST", self._url, headers=self._headers, content=content, extensions={"timeout": timeout}
-        )
-        response = await transport.handle_async_request(request)
-        good = response.status_code == 200
-        received = bytearray()
-        try:
-            if good and response.headers.get("content-encoding", "identity") != "identity":
+    async def _ask(self, content: bytes, most: int) -> bytes:
+        data = content if len(content) <= BY_PARTS else io.BytesIO(content)
+        async with self._session.post(self._url, data=data, allow_redirects=False) as response:
+            good = response.status == 200
+            if good and response.headers.get("Content-Encoding", "identity") != "identity":
                 raise invalid("it is compressed, which was not asked for")
-            async for part in response.aiter_raw():
+            received = bytearray()
+            while part := await response.content.readany():
                 received += part
                 if len(received) > most:
                     if not good:
                         break  # its status says enough
                     raise invalid(f"it is longer than {most} bytes")
-        finally:
-            await response.aclose()
-        body = bytes(received)
-        if not good:
-            raise self._error(response, body)
-        return body
+            if not good:
+                raise self._error(response, bytes(received))
+            return bytes(received)
 
-    def _error(self, response: httpx.Response, body: bytes) -> _Failure:
-        status = response.status_code
+    def _error(self, response: aiohttp.ClientResponse, body: bytes) -> _Failure:
+        status = response.status
         if status == 429:
             refusal = _refusal(429, "the upstream's rate limit is reached", "upstream_rate_limit")
             refusal.kind = "rate_limit_error"
-            refusal.retry_after = _seconds(response.headers.get("retry-after"))
+            refusal.retry_after = _seconds(response.headers.get("Retry-After"))
             return _Failure(refusal, "429", again=True)
         if status in THE_CLIENTS_FAULT:
             said = self._message(body)
@@ -234,8 +237,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Close its connections."""
-        for transport in self._idle:
-            await transport.aclose()
+        await self._session.close()
 
 
 def _trusted(file: Path) -> ssl.SSLContext:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import struct
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pybase64
 from pydantic import BaseModel
 from pydantic_core import to_json
 
 from smec.compressor import Compressor
-from smec.data.columns import check_schema, vector_matrix
+from smec.data.columns import array_of, check_schema, vector_matrix
 from smec.server.batching import encoded
 from smec.server.refusals import Refusal
 from smec.server.wire import Encoding, Request, little_endian
@@ -40,7 +40,7 @@ class CompressRequest(Request):
         """The rows, shape (n, width); Refusal where they are none."""
         try:
             if isinstance(self.vectors, str):
-                flat = np.frombuffer(base64.b64decode(self.vectors, validate=True), dtype="<f4")
+                flat = np.frombuffer(pybase64.b64decode(self.vectors, validate=True), dtype="<f4")
                 rows = flat.reshape(-1, width)
             else:
                 with np.errstate(over="ignore"):  # becomes Inf, which is refused with its row
@@ -116,7 +116,7 @@ def _smaller(
     matrix = vector_matrix(batch.column(place), "body", row, compressor.input_dim)
     rows = encoded(compressor, matrix, dim, queries) if len(batch) else np.empty((0, dim), dtype=np.float32)
     columns = batch.columns
-    columns[place] = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), dim)
+    columns[place] = pa.FixedSizeListArray.from_arrays(array_of(rows.ravel()), dim)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

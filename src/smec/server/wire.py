@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+import pybase64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_json
 
@@ -200,7 +200,7 @@ class ModelList(BaseModel):
 
 def little_endian(vectors: Float32Array) -> str:
     """base64 of the rows as little-endian float32."""
-    return base64.b64encode(np.ascontiguousarray(vectors, dtype="<f4").data).decode("ascii")
+    return pybase64.b64encode_as_string(np.ascontiguousarray(vectors, dtype="<f4").data)
 
 
 def embedding_response(

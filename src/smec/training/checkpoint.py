@@ -83,7 +83,13 @@ class Checkpoint:
             self._file.unlink()
 
 
+def reading_of(file: Path) -> Path:
+    """Where what a training read of a large corpus is kept, beside its state in ``file``."""
+    return file.with_name(f"{file.name}-read")
+
+
 def discard(file: Path) -> None:
-    """Remove the states of a training that was kept in ``file``, those of its folds among them."""
+    """Remove the states of a training that was kept in ``file``, those of its folds and its reading among them."""
+    reading_of(file).unlink(missing_ok=True)
     for number in range(MOST_FOLDS):
         Checkpoint(file.with_name(f"{file.name}-{number}") if number else file, {}).discard()

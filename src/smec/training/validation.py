@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from typing import Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from smec.codecs import fit_codec
 from smec.config import CorpusKind
 from smec.data import Dataset
-from smec.evaluation.metrics import Scorer
+from smec.evaluation.ndcg import Ndcg
 from smec.evaluation.neighbours import DUPLICATE, overlap, without_own
 from smec.evaluation.search import exact_search, trec_tie_order
 from smec.training.pool import Pool
@@ -41,7 +43,8 @@ class HeldOut:
     def __init__(
         self, dataset: Dataset, pool: Pool, processes: Processes = ALONE, corpus: CorpusKind = "growing"
     ) -> None:
-        self._pool = pool
+        self._judged = pool.held_out is not None
+        self._rows = pool.rows
         self.new = pool.new
         """Held-out queries that ask for new documents; they come first."""
         self._deciding = slice(pool.new if corpus == "growing" and pool.new else None)
@@ -54,7 +57,7 @@ class HeldOut:
             self.metric, self.asked = "ndcg@10", "queries"
             self.queries: Float32Array = normalise(pool.held_out.vectors)
             """Unit-length originals that are searched for, shape (q, D)."""
-            self._scorer = Scorer(pool.held_out, ids)
+            self._ndcg = Ndcg(pool.held_out.grades, DEPTH)
             # Ranks of the whole corpus, made ranks within the pool.
             self._tie_order: IntArray = np.argsort(np.argsort(trec_tie_order(ids)[pool.rows]))
         else:
@@ -97,23 +100,62 @@ class HeldOut:
         Documents are what a codec of this name, calibrated on them, makes of them. ``query`` is the matrix of
         queries, where they have their own.
         """
+        (scores,) = self.scores_at(matrix, {matrix.shape[1]: codec}, bias, query)
+        return np.asarray(scores)
+
+    def scores_at(
+        self,
+        matrix: FloatArray,
+        sizes: Mapping[int, str | None],
+        bias: Float32Array | None = None,
+        query: FloatArray | None = None,
+    ) -> NDArray[np.float64]:
+        """`scores` of leading columns, of shape (sizes, queries); ``sizes`` has the codec of each."""
         added = np.float32(0) if bias is None else bias
-        queries = normalise(self.queries @ (matrix if query is None else query) + added)
-        if codec is None:
-            return self._scores(normalise(self.documents[self._mine] @ matrix + added), queries)
-        documents = normalise(self.documents @ matrix + added)
-        stored = fit_codec(codec, documents)
-        return self._scores(stored.decode(stored.encode(documents[self._mine])), queries)
+        asked = self.queries @ (matrix if query is None else query) + added
+        whole = any(sizes.values())  # a codec is calibrated on all documents
+        wide = (self.documents if whole else self.documents[self._mine]) @ matrix + added
+        found = []
+        for size, codec in sizes.items():
+            documents = normalise(wide[:, :size])
+            if codec is not None:
+                stored = fit_codec(codec, documents)
+                documents = stored.decode(stored.encode(documents))
+            mine = documents[self._mine] if whole else documents
+            found.append(self._scores(mine, normalise(asked[:, :size])))
+        return np.stack(found)
 
     def scores_of(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
         """Scores of what `documents` and `queries` became, unit rows in their order, one per query."""
         return self._scores(documents[self._mine], queries)
 
+    def among(self, places: IntArray) -> HeldOut:
+        """The same, searched for among the documents at these ascending ``places`` only."""
+        if len(places) == len(self.documents):
+            return self
+        found = copy(self)
+        found.documents = self.documents[places]
+        found._rows = self._rows[places]
+        found._tie_order = np.argsort(np.argsort(self._tie_order[places]))
+        found._mine = self._processes.share(len(places))
+        if not self._judged:
+            place_of = np.full(len(self.documents) + 1, -1)  # the last one for queries that are no document
+            place_of[places] = np.arange(len(places))
+            found._own = place_of[self._own]
+            found._full = found._neighbours(found.documents[found._mine], self.queries)
+        return found
+
+    def within(self, axes: Float32Array) -> HeldOut:
+        """The same as unit-length coordinates on ``axes`` (D, r); neighbours stay those of the originals."""
+        found = copy(self)
+        found.documents, found.queries = normalise(self.documents @ axes), normalise(self.queries @ axes)
+        return found
+
     def _scores(self, documents: Float32Array, queries: Float32Array) -> NDArray[np.float64]:
-        if self._pool.held_out is None:
+        if not self._judged:
             return overlap(self._full, self._neighbours(documents, queries))
-        scores, rows = self._search(documents, queries, DEPTH)
-        return self._scorer(self._pool.rows[rows], scores)["nDCG@10"]
+        _, rows = self._search(documents, queries, DEPTH)
+        return self._ndcg(self._rows[rows])
 
     def _neighbours(self, documents: Float32Array, queries: Float32Array) -> IntArray:
         if (self._own < 0).all():

@@ -1,8 +1,8 @@
 """Wide vectors and large corpora: how long a training takes, beside an earlier checkout of the project.
 
-``python -m benchmarks.wide --data DATA`` needs a quarter of an hour, 20 GB of disk, and the machine to itself.
-With ``--before CHECKOUT`` each case is trained by that one too, in turn. Datasets that are not in DATA are draws
-of `benchmarks.wide_data`. It writes benchmarks/results/wide.json and a table of docs/scale.md.
+``python -m benchmarks.wide --data DATA`` needs a quarter of an hour, 3 GB of disk, and the machine to itself.
+With ``--before CHECKOUT`` each case is trained by that one too, in turn. Datasets that are not in DATA are
+draws of `benchmarks.wide_data`. It writes benchmarks/results/wide.json and a table of docs/scale.md.
 """
 
 from __future__ import annotations

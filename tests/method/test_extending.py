@@ -33,7 +33,7 @@ def shipping(name: str, dataset: Dataset) -> Compressor:
     trained = train(dataset, config=quick(optimiser=STILL, candidates=()))
     axes = np.linalg.eigh(dataset.moments.second)[1][:, ::-1].astype(np.float32)
     fitted = baselines(dataset, SIZES, axes, centred=True)
-    blocks = [_block(fitted[dim][name], dim, name) for dim in SIZES]
+    blocks = [_block(fitted[name].linear(dim), dim, name) for dim in SIZES]
     fields = trained.manifest.model_dump(exclude=ASSEMBLED)
     tensors = trained.tensors
     return Compressor.assemble(blocks, fields, tensors[CANARY_INPUTS], tensors[MEAN])

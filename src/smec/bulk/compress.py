@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from smec.atomic import check_free
 from smec.bulk import npy
 from smec.bulk.encoding import BlockEncoder, check_feedback, check_ids, check_origin, numbered
-from smec.bulk.formats import FORMATS, format_of
+from smec.bulk.formats import FORMATS, Format, format_of
 from smec.bulk.pipeline import overlapped
 from smec.bulk.tables import compressed_schema
 from smec.bulk.uploads import here
-from smec.codecs import code_bytes
+from smec.codecs import Codec, code_bytes
 from smec.compressor import Compressor
-from smec.data.blocks import Source
+from smec.data.blocks import Block, Source
 from smec.data.npy import ids_path
 from smec.data.places import Location, Place, holds, located, reason
 from smec.data.readers import streamed
@@ -112,11 +114,97 @@ def compress(
     OutputError
         ``output`` exists, or the disk refuses. Whatever is raised, no output appears.
     """
+    job = prepare(
+        compressor, source, output, dim=dim, from_dim=from_dim, codec=codec, feedback=feedback, force=force
+    )
+    if job.output.suffix == ".npy":
+        _clear_beside(job.output, ids=job.opened.has_ids, note=feedback is not None)
+    done = input_bytes = 0
+    encoder = job.encoder()
+    with (
+        here(job.output, force=force) as file,
+        job.format.writing(file, job.opened, job.schema, force=force) as write,
+    ):
+        for block in overlapped(job.blocks, encoder, job.stored, write):
+            done += len(block.vectors)
+            input_bytes = block.vectors.itemsize * job.width
+            if progress is not None:
+                progress(done, job.opened.rows)
+    return Compressed(
+        rows=done,
+        input_dim=job.width,
+        dim=job.stored.dim,
+        codec=job.stored.name,
+        input_bytes_per_vector=input_bytes,
+        bytes_per_vector=job.stored.code_bytes,
+        moved=None if feedback is None else encoder.moved,
+        judged=None if feedback is None else len(feedback),
+        output=job.output,
+    )
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """A compression of one file that has been checked, and has not begun.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    opened : Source
+    output : Path or Place
+    width : int
+        Of the vectors that are read.
+    from_dim : int or None
+    stored : Codec
+        What stores the vectors that are written.
+    feedback : Feedback or None
+    schema : pyarrow.Schema
+        Of the output.
+    """
+
+    compressor: Compressor
+    opened: Source
+    output: Location
+    width: int
+    from_dim: int | None
+    stored: Codec
+    feedback: Feedback | None
+    schema: pa.Schema
+
+    @property
+    def format(self) -> Format:
+        """What writes the output."""
+        return format_of(self.output.suffix)
+
+    @property
+    def blocks(self) -> Iterator[Block]:
+        """Rows of the input; a `.npy` output has no place for numbers that nobody gave."""
+        with_ids = self.opened.has_ids or self.output.suffix == ".npy"
+        return self.opened.blocks if with_ids else numbered(self.opened)
+
+    def encoder(self) -> BlockEncoder:
+        """Return what compresses the blocks."""
+        column = self.opened.schema.get_field_index("id")
+        return BlockEncoder(self.compressor, self.stored.dim, self.from_dim, self.feedback, column)
+
+
+def prepare(
+    compressor: Compressor,
+    source: str | Path | Place,
+    output: str | Path | Place,
+    *,
+    dim: int | None = None,
+    from_dim: int | None = None,
+    codec: str | None = None,
+    feedback: Feedback | None = None,
+    force: bool = False,
+) -> FileJob:
+    """Check all that `compress` checks before it writes; arguments and errors are its own."""
     source, output = located(source), located(output)
     width, dim = sizes(compressor, from_dim, dim)
     codec = codec or chosen_codec(compressor, dim)
     check_feedback(feedback, compressor, from_dim)
-    bytes_per_vector = code_bytes(codec, dim)
+    code_bytes(codec, dim)  # says why it cannot pack the size
     stored = compressor.codec(codec, dim)
     _check_kind(output, output.suffix)
     _check_output(source, output, force=force)
@@ -132,30 +220,7 @@ def compress(
         model=compressor.fingerprint,
         feedback=feedback.stamp if feedback else None,
     )
-    encoder = BlockEncoder(compressor, dim, from_dim, feedback, opened.schema.get_field_index("id"))
-    # A `.npy` output has no place for numbers that nobody gave.
-    blocks = opened.blocks if opened.has_ids or output.suffix == ".npy" else numbered(opened)
-    done = input_bytes = 0
-    with (
-        here(output, force=force) as file,
-        format_of(output.suffix).writing(file, opened, schema, force=force) as write,
-    ):
-        for block in overlapped(blocks, encoder, stored, write):
-            done += len(block.vectors)
-            input_bytes = block.vectors.itemsize * width
-            if progress is not None:
-                progress(done, opened.rows)
-    return Compressed(
-        rows=done,
-        input_dim=width,
-        dim=dim,
-        codec=codec,
-        input_bytes_per_vector=input_bytes,
-        bytes_per_vector=bytes_per_vector,
-        moved=None if feedback is None else encoder.moved,
-        judged=None if feedback is None else len(feedback),
-        output=output,
-    )
+    return FileJob(compressor, opened, output, width, from_dim, stored, feedback, schema)
 
 
 def chosen_codec(compressor: Compressor, dim: int) -> str:
@@ -220,9 +285,15 @@ def _check_beside(output: Location, *, ids: bool, note: bool, force: bool) -> No
                 f"{beside}: exists already and would be taken for the {what} of {output.name}; name another "
                 "output, or replace both with --force"
             )
-        for place in (output, beside):
-            if isinstance(place, Place) and place.exists():  # of local files the writer takes care
-                place.delete()
+
+
+def _clear_beside(output: Location, *, ids: bool, note: bool) -> None:
+    """Remove such a file in a store, with its output; of local files the writer takes care."""
+    for written, beside in ((ids, ids_path(output)), (note, npy.note_path(output))):
+        if not written and isinstance(beside, Place) and beside.exists():
+            for place in (output, beside):
+                if isinstance(place, Place) and place.exists():
+                    place.delete()
 
 
 def check_apart(source: Location, output: Location) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from smec.artefact_files import tensors_hash
-from smec.bulk import local, ray_engine
-from smec.bulk.compress import check_apart, chosen_codec, sizes
-from smec.bulk.encoding import check_feedback
 from smec.bulk.locks import LOCK, locked
 from smec.bulk.manifest import (
     MANIFEST_FILE,
@@ -25,23 +20,13 @@ from smec.bulk.manifest import (
     read_manifest,
     write_record,
 )
-from smec.bulk.pieces import cut, find_inputs
+from smec.bulk.plan import ENGINES, ROWS_PER_SHARD, prepare_shards
 from smec.bulk.shard import Job
 from smec.codecs import code_bytes
 from smec.compressor import Compressor
-from smec.data.places import Location, Place, holds, located, reason
-from smec.errors import ConfigError, DataError, OutputError
+from smec.data.places import Location, Place
+from smec.errors import OutputError
 from smec.feedback import Feedback
-
-ROWS_PER_SHARD = 1 << 18
-MOST_SHARDS = 100_000
-"""Beyond, their names would not be in the order of their numbers."""
-ENGINES = {"local": local.run, "ray": ray_engine.run}
-"""Name -> what runs the pieces of a job, so many at once."""
-
-_MADE = r"shards|part-\d+\.parquet"
-_OURS = r"_manifest\.json|shards|part-\d+\.parquet|\.lock|\.(part-\d+\.parquet|_manifest\.json)\..*"
-"""Names in an output folder, those of files that were being written among them."""
 
 OnShard = Callable[[int, int], None]
 
@@ -123,7 +108,7 @@ def compress_shards(
     force : bool
         Replace the folder if it exists.
     progress : callable, optional
-        Called with (rows done, rows in all) after each shard.
+        Called with (rows done, rows in all) after each shard, and before the first where some were kept.
 
     Raises
     ------
@@ -135,21 +120,20 @@ def compress_shards(
     OutputError
         ``output`` exists, another run is at work in it, or the disk refuses.
     """
-    source, output = located(source), located(output)
-    check_feedback(feedback, compressor, from_dim)
-    if workers < 1 or rows_per_shard < 1:
-        raise ConfigError(f"workers and rows per shard must be 1 or more, got {workers} and {rows_per_shard}")
-    if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
-    if engine == "ray":
-        ray_engine.check_ready()
-    check_apart(source, output)
-    inputs = find_inputs(source)
-    for file in inputs:
-        if holds(output, file):
-            raise OutputError(f"{output}: holds the input {file}; name another output")
-    _check_free(output, resume=resume, force=force)
-    plan = _plan(compressor, inputs, dim, from_dim, codec, feedback, rows_per_shard)
+    output, inputs, plan = prepare_shards(
+        compressor,
+        source,
+        output,
+        dim=dim,
+        from_dim=from_dim,
+        codec=codec,
+        feedback=feedback,
+        workers=workers,
+        engine=engine,
+        rows_per_shard=rows_per_shard,
+        resume=resume,
+        force=force,
+    )
     with locked(output) as check_lock:
         begun = (output / MANIFEST_FILE).exists()
         if begun and not (resume or force):
@@ -158,6 +142,8 @@ def compress_shards(
         job = Job(compressor, plan, output, from_dim, inputs, feedback)
         made: list[Shard | Failure] = list(kept.values())
         done = sum(shard.rows for shard in kept.values())
+        if progress is not None and kept:
+            progress(done, plan.rows)
         missing = [piece for piece in plan.pieces if piece.number not in kept]
         # Closed, so that whatever ends this, no process writes any more when the lock is let go.
         with closing(ENGINES[engine](job, missing, min(workers, max(1, len(missing))))) as results:
@@ -182,41 +168,6 @@ def compress_shards(
     )
 
 
-def _plan(
-    compressor: Compressor,
-    files: Sequence[Location],
-    dim: int | None,
-    from_dim: int | None,
-    codec: str | None,
-    feedback: Feedback | None,
-    rows_per_shard: int,
-) -> Manifest:
-    width, small = sizes(compressor, from_dim, dim)
-    name = codec or chosen_codec(compressor, small)
-    tensors = compressor.codec(name, small).tensors()
-    inputs, pieces = cut(files, rows_per_shard)
-    for found in inputs:
-        if feedback is not None and found.path.endswith(".npy") and found.ids_sha256 is None:
-            raise DataError(
-                f"{found.path}: has no ids, by which feedback finds documents; write them into the .ids.txt "
-                "beside it"
-            )
-    if len(pieces) > MOST_SHARDS:
-        raise ConfigError(f"{len(pieces):,} shards, of {MOST_SHARDS:,} at most; raise --rows-per-shard")
-    return Manifest(
-        model=compressor.fingerprint,
-        calibration=tensors_hash(tensors) if tensors else None,
-        input_dim=width,
-        from_dim=from_dim,
-        dim=small,
-        codec=name,
-        feedback=feedback.stamp if feedback else None,
-        rows_per_shard=rows_per_shard,
-        inputs=inputs,
-        pieces=pieces,
-    )
-
-
 def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Shard]:
     """The finished shards of the plan that is resumed; else an empty folder with the new plan."""
     if resume:
@@ -229,33 +180,6 @@ def _prepared(output: Location, plan: Manifest, *, resume: bool) -> dict[int, Sh
     _remove(output, set())
     write_record(output / MANIFEST_FILE, plan)
     return {}
-
-
-def _check_free(output: Location, *, resume: bool, force: bool) -> None:
-    """Raise OutputError when the output exists, or is anything else than a job of ours to go on with."""
-    try:
-        exists = output.exists()
-        if exists and not (resume or force):
-            raise OutputError(
-                f"{output}: exists already; finish it with --resume, name another output, or replace it with "
-                "--force"
-            )
-        if exists and not output.is_dir():
-            raise OutputError(f"{output}: is a file; name a folder")
-        children: list[Location] = [*output.iterdir()] if exists else []
-        names = {child.name for child in children}
-        if not force and MANIFEST_FILE not in names and any(re.fullmatch(_MADE, name) for name in names):
-            raise OutputError(
-                f"{output}: holds shards, but no {MANIFEST_FILE} to go on with; name another folder, or "
-                "replace them with --force"
-            )
-        for child in children:
-            if not re.fullmatch(_OURS, child.name):
-                raise OutputError(
-                    f"{output}: holds {child.name}, which is not of a compression; name another folder"
-                )
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {reason(error)}") from error
 
 
 def _remove(output: Location, kept: set[str]) -> None:

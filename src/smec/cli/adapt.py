@@ -73,9 +73,9 @@ def adapt(
     before = Compressor.load(model)
     kind = cast("CorpusKind | None", corpus)  # the configuration checks it
     settings = adaptation_config(before, supervised=not unsupervised, corpus=kind, seed=seed, file=config)
-    with training_progress() as shown:
+    with training_progress(what="adapting") as shown:
         data = opened(dataset, settings, shown.reading, log=queries)
-        adapted = fit(before, data, config=settings, progress=shown.training, reading=shown.reading)
+        adapted = fit(before, data, config=settings, progress=shown.training, work=shown.work)
     _check_strict(adapted, output, strict=strict)
     adapted.save(output, force=force)
     seconds = time.monotonic() - began

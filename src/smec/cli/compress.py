@@ -7,15 +7,16 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smec.cli.options import FeedbackWeight
+from smec.cli.dry_run import Ahead, peak_memory, print_ahead, since_start
+from smec.cli.options import DryRun, FeedbackWeight
 from smec.errors import ConfigError, IncompleteError, SmecError
 
 if TYPE_CHECKING:
-    from smec.bulk.compress import Compressed
+    from smec.bulk.compress import Compressed, FileJob
     from smec.bulk.sharded import Sharded
     from smec.compressor import Compressor
 
@@ -87,6 +88,7 @@ def compress(
         typer.Option("--resume", help="Finish a folder that an earlier run began; its shards are verified."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
+    dry_run: DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Compress embeddings of any number into a file, or into a folder of shards.
@@ -98,6 +100,7 @@ def compress(
     Rows are compressed as documents. Where queries have a matrix of their own, encode those from Python by
     `encode_queries`, or with `smec serve`.
     """
+    from smec.bulk.compress import prepare
     from smec.bulk.formats import FORMATS
     from smec.cli.feedback import read_feedback
     from smec.cli.progress import counted_progress
@@ -108,6 +111,7 @@ def compress(
     if feedback is None and feedback_weight is not None:
         raise ConfigError("--feedback-weight is for --feedback; name the dataset folder with the judgements")
     moving = None if feedback is None else read_feedback(compressor, feedback, feedback_weight)
+    chosen: dict[str, Any] = {"dim": dim, "from_dim": from_dim, "codec": codec, "feedback": moving}
     if located(output).suffix in FORMATS:
         if workers > 1 or engine != "local" or rows_per_shard or resume:
             raise ConfigError(
@@ -116,41 +120,68 @@ def compress(
             )
         from smec.bulk.compress import compress as compress_file
 
-        with counted_progress("rows", _bytes_of(source)) as progress:
+        if dry_run:
+            job = prepare(compressor, source, output, **chosen, force=force)
+            print_ahead(_ahead(job, job.opened.rows, source), exact=True, as_json=as_json)
+            return
+        with counted_progress("rows", _bytes_of(source), what="compressing") as progress:
             compressed = compress_file(
                 compressor,
                 source,
                 output,
-                dim=dim,
-                from_dim=from_dim,
-                codec=codec,
-                feedback=moving,
+                **chosen,
                 force=force,
                 progress=progress,
             )
         typer.echo(_json(compressed) if as_json else _summary(compressed) + _told(compressor, compressed))
         return
-    from smec.bulk.sharded import ROWS_PER_SHARD, compress_shards
+    from smec.bulk.plan import ROWS_PER_SHARD, prepare_shards
+    from smec.bulk.sharded import compress_shards
 
+    run: dict[str, Any] = {
+        **chosen,
+        "workers": workers,
+        "engine": engine,
+        "rows_per_shard": rows_per_shard or ROWS_PER_SHARD,
+        "resume": resume,
+        "force": force,
+    }
+    if dry_run:
+        folder, inputs, plan = prepare_shards(compressor, source, output, **run)
+        job = prepare(compressor, inputs[0], folder / plan.pieces[0].file, **chosen, force=True)
+        print_ahead(_ahead(job, plan.rows, source), exact=True, as_json=as_json)
+        return
     # Ray prints to stdout what died in its cluster.
-    with counted_progress("rows", _bytes_of(source)) as progress, redirect_stdout(sys.stderr):
+    with (
+        counted_progress("rows", _bytes_of(source), what="compressing", from_first=resume) as progress,
+        redirect_stdout(sys.stderr),
+    ):
         sharded = compress_shards(
             compressor,
             source,
             output,
-            dim=dim,
-            from_dim=from_dim,
-            codec=codec,
-            feedback=moving,
-            workers=workers,
-            engine=engine,
-            rows_per_shard=rows_per_shard or ROWS_PER_SHARD,
-            resume=resume,
-            force=force,
+            **run,
             progress=progress,
         )
     typer.echo(_json(sharded) if as_json else _shards(sharded) + _told(compressor, sharded))
     _check_complete(sharded)
+
+
+def _ahead(job: FileJob, rows: int, source: str) -> Ahead:
+    """Measure a compression on its first blocks."""
+    from smec.bulk.rehearsal import rehearse
+
+    pace = rehearse(job)
+    return Ahead(
+        rows=rows,
+        width=job.width,
+        queries=None,
+        bytes_in=_bytes_of(source) or 0,
+        bytes_out=rows * job.stored.code_bytes,
+        memory=peak_memory(),
+        seconds=since_start() + pace.seconds_of(rows),
+        measured=f"the first {pace.first_rows + pace.rows:,} rows, by one process",
+    )
 
 
 def _bytes_of(source: str) -> int | None:

@@ -81,7 +81,7 @@ def _train(dataset: Dataset) -> Compressor:
     from smec.method.trainer import train
 
     with training_progress() as shown:
-        return train(dataset, seed=SEED, progress=shown.training)
+        return train(dataset, seed=SEED, progress=shown.training, work=shown.work)
 
 
 def _evaluate(dataset: Dataset, compressor: Compressor) -> Evaluation:

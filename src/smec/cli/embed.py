@@ -192,7 +192,8 @@ def _counted(ahead: Estimate) -> Iterator[Callable[[int], None]]:
     from smec.cli.progress import counted_progress
 
     done = ahead.texts - ahead.missing
-    with counted_progress("texts") as show:
+    with counted_progress("texts", what="embedding", from_first=True) as show:
+        show(done, ahead.texts)
 
         def add(texts: int) -> None:
             nonlocal done

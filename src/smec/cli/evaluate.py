@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.baselines import BASELINES
-from smec.cli.options import AsJson, DatasetFolder, FeedbackWeight, Sample, parse_dims
+from smec.cli.options import AsJson, DatasetFolder, DryRun, FeedbackWeight, Sample, parse_dims
 from smec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def evaluate(
     feedback_weight: FeedbackWeight = None,
     split: Annotated[str, typer.Option(help="Whose judgements count.")] = "test",
     sample: Sample = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Score compressors and baselines on a dataset folder, by exact search.
@@ -77,7 +78,8 @@ def evaluate(
     are scored apart too: all of theirs are. Without any qrels: overlap@10, the share of the 10
     nearest neighbours that is kept.
     """
-    from smec.cli.progress import counted_progress
+    from smec.cli.dry_run import print_ahead
+    from smec.cli.searches_ahead import measured_searches, searches_ahead, searching
     from smec.compressor import Compressor
     from smec.evaluation.comparison import evaluate as score
 
@@ -85,12 +87,17 @@ def evaluate(
         raise ConfigError("--feedback-weight is for --feedback")
     asked = None if dims is None else parse_dims(dims)
     compressors = [Compressor.load(path) for path in model or []]
-    with counted_progress("rows") as reading:
-        opened = open_searched(dataset, sample, reading)
+    names = [name.strip() for name in baselines.split(",") if name.strip()]
+    searches = 1 + _count(compressors, asked, names) * len(codec.split(","))
+    with searching(dataset, split, searches, what="evaluating", silent=dry_run) as progress:
+        opened = open_searched(dataset, sample, progress.reading)
         stored = _stored(
-            opened, compressors, baselines, asked, codec, rescore, oversample, feedback, feedback_weight
+            opened, compressors, names, asked, codec, rescore, oversample, feedback, feedback_weight
         )
-    with counted_progress("documents") as progress:
+        if dry_run:
+            pace = measured_searches(opened, stored, split)
+            print_ahead(searches_ahead(opened, dataset, pace, written=0), exact=True, as_json=as_json)
+            return
         evaluation = score(opened, stored, split=split, progress=progress)
     if as_json:
         typer.echo(json.dumps(evaluation.to_json()))
@@ -117,7 +124,7 @@ def open_searched(dataset: Path, sample: int | None, reading: OnRows, seed: int 
 def _stored(
     opened: Dataset,
     compressors: Sequence[Compressor],
-    baselines: str,
+    baselines: Sequence[str],
     asked: tuple[int, ...] | None,
     codec: str,
     rescore: str | None,
@@ -136,8 +143,7 @@ def _stored(
     sizes = asked or _default_sizes(compressors, opened)
     finer = None if rescore is None else _size_and_codec(rescore)
     fitted_sizes = tuple(sorted({*sizes, *([finer[0]] if finer else [])}, reverse=True))
-    names = [name.strip() for name in baselines.split(",") if name.strip()]
-    fitted = [fit_baseline(name, opened, fitted_sizes) for name in names]
+    fitted = [fit_baseline(name, opened, fitted_sizes) for name in baselines]
     encoders: list[Encoder] = [*compressors, *fitted]
     if feedback:
         encoders = [_with_feedback(encoder, opened, feedback_weight) for encoder in encoders]
@@ -149,6 +155,12 @@ def _stored(
     ]
     second = [] if finer is None else _two_stage(stored, *finer, oversample, vectors)
     return [*stored, *second]
+
+
+def _count(compressors: Sequence[Compressor], asked: Sequence[int] | None, baselines: Sequence[str]) -> int:
+    """Count sizes that are scored, of compressors and of baselines, which have those of compressors."""
+    own = [len(asked or compressor.dims) for compressor in compressors]
+    return sum(own) + len(baselines) * max(own, default=len(asked or range(5)))
 
 
 def _with_feedback(encoder: Encoder, dataset: Dataset, weight: float | None) -> Encoder:

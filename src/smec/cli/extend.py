@@ -43,7 +43,7 @@ def extend(
     compressor = Compressor.load(model)
     settings = None if config is None else _settings(compressor, config)
     began = time.monotonic()
-    with training_progress() as shown:
+    with training_progress(what="extending") as shown:
         extended = add_size(
             compressor,
             dataset,
@@ -51,6 +51,7 @@ def extend(
             config=settings,
             seed=seed,
             progress=shown.training,
+            work=shown.work,
             reading=shown.reading,
         )
     finish(extended, output, strict=strict, force=force, as_json=as_json, seconds=time.monotonic() - began)

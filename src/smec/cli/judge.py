@@ -213,7 +213,8 @@ def _counted(ahead: Estimate) -> Iterator[Callable[[], None]]:
     from smec.cli.progress import counted_progress
 
     done = ahead.answered
-    with counted_progress("queries") as show:
+    with counted_progress("queries", what="judging", from_first=True) as show:
+        show(done, ahead.answered + ahead.requests)
 
         def add() -> None:
             nonlocal done

@@ -61,7 +61,7 @@ def migrate(
     from smec.databases.migration import migrate as run
 
     compressor = Compressor.load(model)
-    with counted_progress("rows") as progress:
+    with counted_progress("rows", what="migrating") as progress:
         migrated = run(
             compressor,
             source,

@@ -34,6 +34,13 @@ FeedbackWeight = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only say rows, width, bytes, memory and time, measured on a small part; nothing is written.",
+    ),
+]
 Sample = Annotated[
     int | None,
     typer.Option(

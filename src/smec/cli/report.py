@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smec.cli.evaluate import open_searched
-from smec.cli.options import Force, Sample
+from smec.cli.options import DryRun, Force, Sample
 from smec.errors import OutputError
 
 if TYPE_CHECKING:
     from smec.report.measurement import Answer
+
+PAGE = 600_000
+"""Bytes of a page, about."""
 
 
 def report(
@@ -30,6 +33,7 @@ def report(
     seed: Annotated[int, typer.Option(help="Of intervals, tests and the rivals' calibrations.", min=0)] = 0,
     sample: Sample = None,
     force: Force = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write one HTML page, without any network, on quality, bytes, wins and losses.
 
@@ -39,11 +43,15 @@ def report(
     that were judged in training.
     """
     from smec.atomic import check_free
-    from smec.cli.progress import counted_progress
+    from smec.cli.dry_run import print_ahead
+    from smec.cli.searches_ahead import measured_searches, searches_ahead, searching
+    from smec.codecs import sampled as drawn
     from smec.compressor import Compressor
     from smec.evaluation.comparison import check_width
     from smec.evaluation.results import describe_sample
     from smec.report import write_report
+    from smec.report.measurement import count_searches, stored_models
+    from smec.report.page import check_report
 
     *folders, dataset = paths
     if not folders:
@@ -52,12 +60,18 @@ def report(
     if output.exists() and any(output.resolve().is_relative_to(path.resolve()) for path in paths):
         raise OutputError(f"{output}: is part of what the report is about; name another output")
     models = dict(zip(_names(folders), map(Compressor.load, folders), strict=True))
-    with counted_progress("rows") as reading:
-        opened = open_searched(dataset, sample, reading, seed)
+    searches = count_searches(models)
+    with searching(dataset, split, searches, what="report", silent=dry_run) as progress:
+        opened = open_searched(dataset, sample, progress.reading, seed)
         for model in models.values():  # before all rows are read
             check_width(model, opened)
-        _ = opened.moments  # read now, for PCA, as this bar counts rows
-    with counted_progress("documents") as progress:
+        if dry_run:
+            check_report(output, models, force=force)
+            vectors = drawn(opened.corpus.vectors, seed)
+            pace = measured_searches(opened, stored_models(models, opened, vectors, seed), split, searches)
+            print_ahead(searches_ahead(opened, dataset, pace, written=PAGE), exact=False, as_json=False)
+            return
+        _ = opened.moments  # read now, for PCA, as what follows counts documents
         answers = write_report(output, models, opened, split=split, seed=seed, force=force, progress=progress)
     for answer in answers:
         typer.echo(_in_words(answer))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ import typer
 from smec.cli.options import (
     AsJson,
     ConfigFile,
+    DryRun,
     Force,
     Output,
     Seed,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from smec.config import TrainConfig
     from smec.data import Dataset
     from smec.data.sample import OnRows
+    from smec.training.execution import Execution
 
 
 def train(
@@ -98,6 +102,7 @@ def train(
     ] = False,
     strict: Strict = False,
     force: Force = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a compressor on the embeddings of a dataset folder or of a database.
@@ -113,20 +118,15 @@ def train(
 
     Started by torchrun, all its processes train one compressor: torchrun --nproc-per-node 2 -m smec train ...
     """
-    from smec.atomic import check_folder_name, check_free, check_keeps
+    from smec.cli.guess import guess_reading, guess_training
     from smec.cli.progress import training_progress
     from smec.config import build_config
-    from smec.method.trainer import found
-    from smec.method.trainer import train as fit
-    from smec.training.checkpoint import discard
-    from smec.training.execution import together
 
     began = time.monotonic()
-    with together(device, precision) as execution:
-        check_free(output, force=force)
-        check_folder_name(output)
-        check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
-        settings = build_config(
+
+    def checked() -> TrainConfig:
+        _check_places(output, dataset, queries, force=force)
+        return build_config(
             preset,
             supervised=False if unsupervised else None,
             file=config,
@@ -137,7 +137,25 @@ def train(
             target=target,
             seed=seed,
         )
-        with training_progress(silent=not execution.processes.first) as shown:
+
+    # Alone before torch is loaded, which takes seconds; with other processes one of them says what is wrong.
+    early = checked() if "RANK" not in os.environ else None
+    guess, reading = None, 0.0
+    if early and not dry_run and not is_url(dataset):
+        guess, reading = guess_training(Path(dataset), early), guess_reading(Path(dataset), early)
+    silent = dry_run or os.environ.get("RANK", "0") != "0"
+    with ExitStack() as display:
+        shown = display.enter_context(training_progress(silent=silent, guess=guess, reading=reading))
+        from smec.method.trainer import found
+        from smec.method.trainer import train as fit
+        from smec.training.checkpoint import discard
+        from smec.training.execution import together
+
+        with together(device, precision) as execution:
+            settings = early or checked()
+            if dry_run:
+                _print_ahead(dataset, queries, settings, execution, as_json=as_json)
+                return
             state = checkpoint_folder(output) if execution.processes.first or resume else None
             data = _opened(dataset, queries, settings, shown.reading, state, resume)
             compressor = fit(
@@ -147,27 +165,29 @@ def train(
                 resume=resume,
                 keep_checkpoint=True,
                 progress=shown.training,
+                work=shown.work,
                 reading=shown.reading,
                 execution=execution,
             )
-        if not execution.processes.first:
-            return
-        seconds = time.monotonic() - began
-        state = checkpoint_folder(output)
-        try:
-            finish(
-                compressor,
-                output,
-                strict=strict,
-                force=force,
-                as_json=as_json,
-                seconds=seconds,
-                signals=found(data, settings),
-            )
-        except GateError:
-            discard(state)
-            raise
-        discard(state)  # not before: an output that cannot be saved must not cost the training
+            display.close()
+            if not execution.processes.first:
+                return
+            seconds = time.monotonic() - began
+            state = checkpoint_folder(output)
+            try:
+                finish(
+                    compressor,
+                    output,
+                    strict=strict,
+                    force=force,
+                    as_json=as_json,
+                    seconds=seconds,
+                    signals=found(data, settings),
+                )
+            except GateError:
+                discard(state)
+                raise
+            discard(state)  # not before: an output that cannot be saved must not cost the training
     if not as_json:
         choice = compressor.manifest.choice
         coded = "" if settings.codec is None else f" --codec {settings.codec}"
@@ -182,6 +202,28 @@ def train(
         size = "" if choice is not None else f" --dim {compressor.dims[-1]}"
         typer.echo(f"next:  smec evaluate {dataset} --model {output}{coded}")
         typer.echo(f"       smec compress {output} EMBEDDINGS.parquet -o SMALL.parquet{size}{coded}")
+
+
+def _check_places(output: Path, dataset: str, queries: Path | None, *, force: bool) -> None:
+    from smec.atomic import check_folder_name, check_free, check_keeps
+
+    check_free(output, force=force)
+    check_folder_name(output)
+    check_keeps(output, *([] if is_url(dataset) else [Path(dataset)]), *([queries] if queries else []))
+
+
+def _print_ahead(
+    dataset: str, log: Path | None, config: TrainConfig, execution: Execution, *, as_json: bool
+) -> None:
+    """Measure a training and say what it would take."""
+    from smec.cli.dry_run import print_ahead
+    from smec.cli.train_ahead import train_ahead
+
+    if is_url(dataset):
+        raise ConfigError("--dry-run measures a dataset folder; a collection would have to be read whole")
+    ahead = train_ahead(Path(dataset), log, config, execution)
+    if execution.processes.first:
+        print_ahead(ahead, exact=False, as_json=as_json)
 
 
 def _opened(

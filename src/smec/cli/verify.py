@@ -38,7 +38,7 @@ def verify(
         raise ConfigError("--all is for --data")
     compressor = Compressor.load(model)
     looked_at = data if data is None or can_be_sampled(data) else read_vectors(data)
-    with counted_progress("rows") as progress:
+    with counted_progress("rows", what="verifying") as progress:
         checks = check(compressor, looked_at, everything=everything, progress=progress)
     typer.echo(f"ok    hash: the tensors have sha256 {compressor.manifest.tensors_sha256}")
     for one in checks:

@@ -25,12 +25,14 @@ from smec.method.axes import teacher_axes
 from smec.method.candidates import best_check
 from smec.method.folds import Fold, FoldResult, average, draw_folds
 from smec.method.query_gate import MeasuredQueries, described, queries_gain
-from smec.method.query_learning import StoredBlock, learn_queries, stored_block
+from smec.method.query_learning import StoredBlock, learn_queries, query_plan, stored_block
 from smec.method.schedule import OnProgress
 from smec.method.trainer import opened
+from smec.method.workload import Reporter, StageWork, Workload
 from smec.own_queries import with_queries
 from smec.presets import ADAPTED
 from smec.training.pool import FEWEST_LOGGED
+from smec.training.work import OnWork
 from smec.vectors import Float32Array, normalise
 from smec.verification import SAME_MEAN_COSINE, SAME_MODEL_COSINE
 
@@ -47,6 +49,7 @@ def adapt(
     seed: int | None = None,
     config: TrainConfig | None = None,
     progress: OnProgress | None = None,
+    work: OnWork | None = None,
     reading: OnRows | None = None,
 ) -> Compressor:
     """Learn a matrix for queries from new judgements or a log; documents keep their vectors, bit for bit.
@@ -68,6 +71,8 @@ def adapt(
         In place of ``supervised``, ``corpus`` and ``seed``: see `adaptation_config`.
     progress : callable, optional
         Given a `Progress` after every step.
+    work : callable, optional
+        Given a `Work` after every piece of work.
     reading : callable, optional
         As for `train`.
 
@@ -96,6 +101,8 @@ def adapt(
             "other split judges; add some to queries.*, or a log (--queries LOG)"
         )
     teacher = _teacher(dataset, config)
+    report = Reporter(_workload(compressor, config, folds), progress, work)
+    told = report.round(0)
     places = len(compressor.blocks) * len(folds)
     queries: dict[int, Float32Array] = {}
     sizes: list[AdaptedSize] = []
@@ -103,15 +110,14 @@ def adapt(
         documents = folds[0].pool.documents.numpy()
         stored = stored_block(compressor, block, documents, trained_config(compressor.manifest).codec)
         results = [
-            learn_queries(
-                stored, config, fold, teacher, (number * len(folds) + fold.number, places), progress
-            )
+            learn_queries(stored, config, fold, teacher, (number * len(folds) + fold.number, places), told)
             for fold in folds
         ]
         learned, measured = _decided(stored, config, folds, results)
         if learned is not None:
             queries[block.dims[0]] = learned
         sizes += measured
+    report.ended(0)
     record = _record(compressor, dataset, config, folds, sizes)
     fields = {
         "smec_version": __version__,
@@ -119,6 +125,19 @@ def adapt(
         "libraries": libraries(),
     }
     return with_queries(compressor, dict(queries), fields)
+
+
+def _workload(compressor: Compressor, config: TrainConfig, folds: Sequence[Fold]) -> Workload:
+    """Count the work ahead: a training of each block on each fold, and its mixtures."""
+    mixtures = len(config.validation.mixtures) * len(folds)
+    stages, before = [], 0
+    for number, block in enumerate(compressor.blocks):
+        for fold in folds:
+            plan = query_plan(config, compressor.input_dim, block.dims, fold)
+            stages.append(StageWork(f"block {number + 1}", plan.steps, config.validation.every, before))
+            before = 0
+        before = mixtures
+    return Workload([stages], [mixtures], {})
 
 
 def adaptation_config(

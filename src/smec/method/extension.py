@@ -31,7 +31,9 @@ from smec.method.gate import Candidates, Linear, judge, measure
 from smec.method.plans import StagePlan, originals_teach
 from smec.method.schedule import OnProgress, Schedule
 from smec.method.trainer import opened
+from smec.method.workload import GATE, Reporter, StageWork, Workload
 from smec.training.checkpoint import Checkpoint
+from smec.training.work import OnWork
 from smec.vectors import Float32Array
 
 
@@ -43,6 +45,7 @@ def extend(
     config: TrainConfig | None = None,
     seed: int | None = None,
     progress: OnProgress | None = None,
+    work: OnWork | None = None,
     reading: OnRows | None = None,
 ) -> Compressor:
     """Add the size ``dim`` below the smallest one; the sizes that exist keep their bits.
@@ -60,6 +63,8 @@ def extend(
         In place of the configuration's.
     progress : callable, optional
         Given a `Progress` after every step.
+    work : callable, optional
+        Given a `Work` after every piece of work.
     reading : callable, optional
         As for `train`.
 
@@ -109,7 +114,8 @@ def extend(
     stored = Linear(*compressor.block(smallest).leading(smallest))
     encoded = compressor.encode(fold.pool.documents.numpy(), smallest)
     axes = principal_axes(moments_of(encoded).second)[:, :dim].astype(np.float32)
-    head, stages = _train_head(config, fold, stored, axes, progress)
+    report = Reporter(_workload(config), progress, work)
+    head, stages = _train_head(config, fold, stored, axes, report.round(0))
     heads = {"smec": head, "pca": axes, "truncate": np.eye(smallest, dim, dtype=np.float32)}
     measured = measure({dim: _candidates(dataset, stored, heads, dim)}, fold.held_out, config.codec)
     held_out = fold.held_out
@@ -120,6 +126,7 @@ def extend(
         corpus=config.corpus,
         asked=held_out.asked,
     )
+    report.finished(GATE)
     method = validation.sizes[0].method
     chosen = np.ascontiguousarray(heads[method])
     folded = _with_head(stored, chosen)
@@ -134,8 +141,14 @@ def extend(
     return _assemble(compressor, dataset, config, block, validation, stages)
 
 
+def _workload(config: TrainConfig) -> Workload:
+    """Count the work ahead: one stage, and the gate with three candidates and two rivals."""
+    stage = StageWork("head", config.optimiser.steps, config.validation.every)
+    return Workload([[stage]], [0], {GATE: 5.0})
+
+
 def _train_head(
-    config: TrainConfig, fold: Fold, stored: Linear, axes: Float32Array, progress: OnProgress | None
+    config: TrainConfig, fold: Fold, stored: Linear, axes: Float32Array, progress: OnProgress
 ) -> tuple[Float32Array, list[dict[str, Any]]]:
     dim = axes.shape[1]
     plan = StagePlan(

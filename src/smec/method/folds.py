@@ -17,7 +17,7 @@ from smec.errors import DataError
 from smec.method.axes import teacher_axes, tempering_scale
 from smec.method.baselines import Baseline
 from smec.method.gate import Candidates, Linear, Scores
-from smec.method.plans import plan_stages
+from smec.method.plans import StagePlan, plan_stages
 from smec.method.schedule import OnProgress, Schedule
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
@@ -144,15 +144,19 @@ class Start:
             found[dim] = Candidates(maps[dim], rivals, rivals)
         return found
 
-    def schedule(
-        self, config: TrainConfig, fold: Fold, place: tuple[int, int], begun: Float32Array | None = None
-    ) -> Schedule:
-        """The stages, from the tempered principal axes, from the identity, or from a map that has begun."""
+    def plans(self, config: TrainConfig, fold: Fold) -> list[StagePlan]:
+        """Return the stages of a training on a fold."""
         pool = fold.pool
         learned = len(pool.queries)
         if not config.supervised or not config.rank.weight:  # a step takes as many of either kind
             learned = max(learned, len(pool.log)) or min(len(pool.rows), MOST_LOGGED)
-        plans = plan_stages(config, len(self.axes), self.sizes, learned)
+        return plan_stages(config, len(self.axes), self.sizes, learned)
+
+    def schedule(
+        self, config: TrainConfig, fold: Fold, place: tuple[int, int], begun: Float32Array | None = None
+    ) -> Schedule:
+        """The stages, from the tempered principal axes, from the identity, or from a map that has begun."""
+        plans = self.plans(config, fold)
         basis, start = self._beginning(config, plans[0].columns, begun)
         teacher = teacher_axes(self.axes, self.moment, config.distillation.tempering)
         return Schedule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from smec.method.plans import StagePlan, plan_stages
 from smec.method.projection import StoredDocuments
 from smec.method.schedule import OnProgress, teacher_rows
 from smec.method.stages import Stage
-from smec.training.loop import LoopState, Progress, optimise
+from smec.training.loop import LoopState, Progress, Unit, optimise
 from smec.training.pool import Pool
 from smec.vectors import Float32Array, normalise
 
@@ -111,24 +112,25 @@ def learn_queries(
         Which of how many trainings this is, from 0: for the progress.
     progress : callable, optional
     """
-    pool, dims = fold.pool, stored.block.dims
-    learned = len(pool.queries) or len(pool.log)
-    (plan,) = plan_stages(config, len(stored.start), dims, learned)
+    pool = fold.pool
+    plan = query_plan(config, len(stored.start), stored.block.dims, fold)
+    _tell(progress, plan, None, place, fold.held_out.metric, "begins")
     stage = _stage(stored, plan, config, pool, None if teacher is None else torch.from_numpy(teacher))
     state = LoopState(stage.parameters())
     checks: dict[int | None, Check] = {}
 
+    def tell(unit: Unit) -> None:
+        _tell(progress, plan, state, place, fold.held_out.metric, unit)
+
     def score(parameters: Mapping[str, Tensor]) -> float:
+        if not state.history:
+            tell("starts")
         query = stage.query_matrix(parameters)
         assert query is not None
         maps = stored.maps(query.numpy())
         check = Check(maps, stored.scores(fold, maps))
         checks[state.step] = check
         return fold.held_out.mean(check.scores)
-
-    def on_step(state: LoopState) -> None:
-        if progress is not None:
-            progress(_tick(plan, state, place, fold.held_out.metric))
 
     optimise(
         state,
@@ -137,8 +139,8 @@ def learn_queries(
         config.optimiser.model_copy(update={"learning_rate": plan.learning_rate}),
         config.validation,
         steps=plan.steps,
-        on_check=lambda: None,
-        on_step=on_step,
+        on_check=lambda: tell("checks"),
+        on_step=lambda _: tell("steps"),
     )
     return FoldResult(checks, [], [])
 
@@ -164,14 +166,32 @@ def _stage(
     )
 
 
-def _tick(plan: StagePlan, state: LoopState, place: tuple[int, int], metric: Any) -> Progress:
-    return Progress(
-        stage=place[0] + 1,
-        stages=place[1],
-        sizes=plan.sizes,
-        step=state.step,
-        steps=plan.steps,
-        loss=state.loss,
-        score=state.history[-1][1] if state.history else None,
-        metric=metric,
+def query_plan(config: TrainConfig, width: int, dims: tuple[int, ...], fold: Fold) -> StagePlan:
+    """Return the one stage in which queries of ``width`` dims learn on a fold."""
+    (plan,) = plan_stages(config, width, dims, len(fold.pool.queries) or len(fold.pool.log))
+    return plan
+
+
+def _tell(
+    progress: OnProgress | None,
+    plan: StagePlan,
+    state: LoopState | None,
+    place: tuple[int, int],
+    metric: Any,
+    unit: Unit,
+) -> None:
+    if progress is None:
+        return
+    progress(
+        Progress(
+            stage=place[0] + 1,
+            stages=place[1],
+            sizes=plan.sizes,
+            step=state.step if state else 0,
+            steps=plan.steps,
+            loss=state.loss if state else math.nan,
+            score=state.history[-1][1] if state and state.history else None,
+            metric=metric,
+            unit=unit,
+        )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from smec.method.plans import StagePlan
 from smec.method.stages import Stage
 from smec.training.checkpoint import Checkpoint
 from smec.training.execution import ON_CPU, Execution
-from smec.training.loop import LoopState, Progress, optimise
+from smec.training.loop import LoopState, Progress, Unit, optimise
 from smec.training.pool import Pool
 from smec.training.validation import HeldOut
 
@@ -84,6 +85,7 @@ class Schedule:
         """Run what is left of the stages; the result is the same however often it was interrupted."""
         learned, state, memory = self._restore(checkpoint) if resume else (Learned(), None, None)
         for plan in self._plans[len(learned.stages) :]:
+            self._tell(progress, plan, state, "begins")
             stage = self._stage(plan, learned)
             if memory is not None:
                 stage.memory.rows = memory
@@ -161,6 +163,8 @@ class Schedule:
         checked = checked and stage.plan.served == self._config.dims
 
         def score(parameters: Any) -> float:
+            if not state.history:  # now, as the optimiser is loaded and ready
+                self._tell(progress, stage.plan, state, "starts")
             layer = stage.matrix(parameters).cpu()
             matrix = (before @ layer).numpy()
             bias = None if self._bias is None else (self._bias @ layer).numpy()
@@ -178,14 +182,14 @@ class Schedule:
             tensors = layer_tensors(learned) | check_tensors(learned) | loop_tensors(state)
             tensors |= {"memory": stage.memory.rows}
             checkpoint.save(tensors, {"stages": learned.stages, "loop": loop_numbers(state)})
+            self._tell(progress, stage.plan, state, "checks")
 
         def loss_at(parameters: Mapping[str, Tensor], step: int) -> Tensor:
             with self._execution.autocast():
                 return stage.loss(parameters, step)
 
         def on_step(state: LoopState) -> None:
-            if progress is not None:
-                progress(self._tick(stage.plan, state))
+            self._tell(progress, stage.plan, state, "steps")
 
         optimise(
             state,
@@ -199,16 +203,23 @@ class Schedule:
             processes=self._processes,
         )
 
-    def _tick(self, plan: StagePlan, state: LoopState) -> Progress:
-        return Progress(
-            stage=self._fold[0] * len(self._plans) + plan.number + 1,
-            stages=self._fold[1] * len(self._plans),
-            sizes=plan.sizes,
-            step=state.step,
-            steps=plan.steps,
-            loss=state.loss,
-            score=state.history[-1][1] if state.history else None,
-            metric=self._held_out.metric,
+    def _tell(
+        self, progress: OnProgress | None, plan: StagePlan, state: LoopState | None, unit: Unit
+    ) -> None:
+        if progress is None:
+            return
+        progress(
+            Progress(
+                stage=self._fold[0] * len(self._plans) + plan.number + 1,
+                stages=self._fold[1] * len(self._plans),
+                sizes=plan.sizes,
+                step=state.step if state else 0,
+                steps=plan.steps,
+                loss=state.loss if state else math.nan,
+                score=state.history[-1][1] if state and state.history else None,
+                metric=self._held_out.metric,
+                unit=unit,
+            )
         )
 
     def _finish(self, stage: Stage, state: LoopState, learned: Learned) -> None:

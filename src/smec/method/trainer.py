@@ -30,10 +30,23 @@ from smec.method.kept_axes import KeptAxes, keep_axes
 from smec.method.schedule import OnProgress
 from smec.method.sentences import choose_weight, record, weights
 from smec.method.unjudged import measure_new_documents
+from smec.method.workload import (
+    CHOICE,
+    CODECS,
+    FEEDBACK,
+    GATE,
+    LIFTED,
+    Reporter,
+    Workload,
+    final_work,
+    workload,
+)
 from smec.presets import UNLABELLED
 from smec.training.checkpoint import Checkpoint, reading_of
 from smec.training.execution import Execution, Precision, alone
+from smec.training.loop import load_optimiser
 from smec.training.pool import FEWEST_LOGGED, judged_train_queries, logged_queries
+from smec.training.work import Kind, OnWork
 
 
 def train(
@@ -49,6 +62,7 @@ def train(
     resume: bool = False,
     keep_checkpoint: bool = False,
     progress: OnProgress | None = None,
+    work: OnWork | None = None,
     reading: OnRows | None = None,
     device: str = "auto",
     precision: Precision = "float32",
@@ -83,6 +97,8 @@ def train(
         compressor is saved.
     progress : callable, optional
         Given a `Progress` after every step.
+    work : callable, optional
+        Given a `Work` after every piece of work: what was done since the call before, and what is left.
     reading : callable, optional
         Called with (rows read, rows in all) while a corpus of more than ``config.pool`` rows is read.
     device : {"auto", "cpu", "cuda", "cuda:N", "mps"}
@@ -104,7 +120,7 @@ def train(
     """
     execution = execution or alone(device, precision)
     if not execution.processes.first:
-        checkpoint = progress = reading = None
+        checkpoint = progress = reading = work = None
     config = config or build_config(
         preset,
         supervised=supervised,
@@ -114,18 +130,21 @@ def train(
     )
     if not isinstance(dataset, Dataset):
         dataset = opened(dataset, config, reading, checkpoint=checkpoint, resume=resume)
-    run = _prepare(dataset, config, execution, resume)
+    run = prepare(dataset, config, execution, resume)
     states = _States(checkpoint, run)
     if not resume:
         states.discard()  # those of an earlier training, which a later --resume would meet
-    trained, compared = _trained(run, states, resume, progress)
+    load_optimiser()
+    report = Reporter(run.work(), progress, work)
+    trained, compared = _trained(run, states, resume, report)
     unjudged = None
     if run.config.supervised and run.config.corpus == "fixed":
         further = states.further()
         unjudged = measure_new_documents(
-            dataset, run.start, run.kept, trained, further, resume=resume, progress=progress
+            dataset, run.start, run.kept, trained, further, resume=resume, progress=report.round(2)
         )
-    compressor = _ship(run, trained, gate=run.config.validation.gate, unjudged=unjudged, compared=compared)
+    gate = run.config.validation.gate
+    compressor = _ship(run, trained, report, gate=gate, unjudged=unjudged, compared=compared)
     if not keep_checkpoint:
         states.discard()
         if checkpoint is not None:
@@ -135,9 +154,10 @@ def train(
 
 def train_with_candidates(dataset: Dataset, config: TrainConfig) -> tuple[Compressor, Compressor]:
     """Train once; return what the gate ships, and the trained map at every size."""
-    run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained, _ = _trained(run, _States(None, run), False, None)
-    return _ship(run, trained, gate=True), _ship(run, trained, gate=False)
+    run = prepare(dataset, config, alone("cpu"), resume=False)
+    silent = Reporter(run.work(), None, None)
+    trained, _ = _trained(run, _States(None, run), False, silent)
+    return _ship(run, trained, silent, gate=True), _ship(run, trained, silent, gate=False)
 
 
 def cross_validate(
@@ -154,15 +174,15 @@ def cross_validate(
     new : ndarray of shape (held-out queries,), bool
         Whether the query asks for documents that are relevant to no fitted query.
     """
-    run = _prepare(dataset, config, alone("cpu"), resume=False)
-    trained, _ = _trained(run, _States(None, run), False, None)
+    run = prepare(dataset, config, alone("cpu"), resume=False)
+    trained, _ = _trained(run, _States(None, run), False, Reporter(run.work(), None, None))
     new = [np.arange(fold.held_out.count) < fold.held_out.new for fold in run.folds]
     scores = np.concatenate([check.scores for check in trained.checks], axis=1)
     return run.start.sizes, scores, np.concatenate(new)
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """A training that is ready to start."""
 
     dataset: Dataset
@@ -177,8 +197,24 @@ class _Run:
     weights: tuple[float, ...]
     """Weights of sentences that are compared with 0."""
 
+    def work(self) -> Workload:
+        """Count the work ahead."""
+        start, config = self.within()
+        return workload(start, config, self.folds, self.weights, self.final())
 
-def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume: bool) -> _Run:
+    def within(self) -> tuple[Start, TrainConfig]:
+        """Return the start and the configuration of what is trained: in the kept axes, if there are any."""
+        if self.kept is None:
+            return self.start, self.config
+        start = self.kept.within()
+        return start, self.config.model_copy(update={"dims": start.sizes})
+
+    def final(self) -> dict[Kind, float]:
+        """Count what follows the stages, in checks."""
+        return final_work(self.start, self.config, self.folds, len(self.stored), lifted=self.kept is not None)
+
+
+def prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume: bool) -> Run:
     """Check sizes, codecs and processes; fit the baselines; draw the folds."""
     sizes = check_dims(default_dims(dataset.dim) if config.dims is None else config.dims, dataset.dim)
     config = config.model_copy(update={"dims": sizes})
@@ -211,32 +247,35 @@ def _prepare(dataset: Dataset, config: TrainConfig, execution: Execution, resume
         )
     reduced = config.start != "identity" and config.layers == "nested"
     kept = keep_axes(start, folds) if reduced else None
-    return _Run(dataset, config, data, start, folds, kept, stored, weights(dataset, config))
+    return Run(dataset, config, data, start, folds, kept, stored, weights(dataset, config))
 
 
 def _trained(
-    run: _Run, states: _States, resume: bool, progress: OnProgress | None
+    run: Run, states: _States, resume: bool, report: Reporter
 ) -> tuple[Trained, tuple[WeighedScore, ...]]:
     """Train the candidates; train the best one with sentences too, where there are any to weigh."""
-    start, folds, config = run.start, run.folds, run.config
-    if run.kept is not None:
-        start, folds = run.kept.within(), run.kept.folds(folds)
-        config = config.model_copy(update={"dims": start.sizes})
+    folds = run.folds if run.kept is None else run.kept.folds(run.folds)
+    start, config = run.within()
     compared: tuple[WeighedScore, ...]
-    trained, compared = train_candidates(start, config, folds, states, resume, progress), ()
+    trained, compared = train_candidates(start, config, folds, states, resume, report.round(0)), ()
+    report.ended(0)
     if run.weights:
+        first, progress = states.candidates, report.round(1)
         trained, compared = choose_weight(
-            start, config, trained, folds, run.weights, states, states.candidates, resume, progress
+            start, config, trained, folds, run.weights, states, first, resume, progress
         )
+        report.ended(1)
     if run.kept is not None:
         pairs = zip(trained.checks, run.folds, strict=True)
         trained = replace(trained, checks=[run.kept.lifted(*pair, trained.config) for pair in pairs])
+        report.finished(LIFTED)
     return trained, compared
 
 
 def _ship(
-    run: _Run,
+    run: Run,
     trained: Trained,
+    report: Reporter,
     *,
     gate: bool,
     unjudged: dict[int, Measured] | None = None,
@@ -260,6 +299,7 @@ def _ship(
         weakened=trained.config.schedule == "joint" and trained.config.distillation.tempering > 0,
         agreement=agreement,
     )
+    report.finished(GATE)
     validation = judged.model_copy(
         update={
             "candidate": trained.name,
@@ -270,26 +310,32 @@ def _ship(
             "removed": -(-sum(fold.removed for fold in run.folds) // len(run.folds)),
         }
     )
-    return assemble(
+    choice = choose(start, run.folds, trained, validation, run.stored) if run.stored else None
+    report.finished(CHOICE)
+    feedback = None
+    if config.supervised:
+        feedback = choose_feedback(run.dataset, start, run.folds, trained, validation)
+        report.finished(FEEDBACK)
+    compressor = assemble(
         run.dataset,
         config,
         make_blocks(candidates, validation, trained.results[0].heads),
         validation,
-        choice=choose(start, run.folds, trained, validation, run.stored) if run.stored else None,
-        feedback=choose_feedback(run.dataset, start, run.folds, trained, validation)
-        if config.supervised
-        else None,
+        choice=choice,
+        feedback=feedback,
         sentences=record(run.dataset, trained.config, compared, run.folds),
         stages=[stage for result in trained.results for stage in result.stages],
         data=run.data,
         software=libraries() | start.execution.provenance(),
     )
+    report.finished(CODECS)
+    return compressor
 
 
 class _States:
     """Where the state of each candidate's training on each fold is kept: one file each, or nowhere."""
 
-    def __init__(self, path: str | Path | None, run: _Run) -> None:
+    def __init__(self, path: str | Path | None, run: Run) -> None:
         self._path = None if path is None else Path(path)
         self._run = run
         self.candidates = len(candidate_configs(run.config, len(run.folds)))
@@ -353,13 +399,14 @@ def found(dataset: Dataset, config: TrainConfig) -> str:
     said = f"{dataset.moments.rows:,} documents"
     if (sentences := dataset.sentences()) is not None:
         said = f"{len(sentences):,} sentences; {said}"
-    queries = judged + _unjudged(dataset, config)
+    queries = learned_queries(dataset, config)
     return f"{queries:,} queries, {judged:,} of them judged; {said}" if queries else said
 
 
-def _unjudged(dataset: Dataset, config: TrainConfig) -> int:
-    """How many queries are learned from without judgements, or are held out of these."""
+def learned_queries(dataset: Dataset, config: TrainConfig) -> int:
+    """Count the queries that are learned from, judged or not, or held out of these."""
+    judged = len(judged_train_queries(dataset)) if config.supervised else 0
     if not teaches_unjudged(config):
-        return 0
+        return judged
     drawn = logged_queries(dataset, seed=config.seed, validation=config.validation, judged=config.supervised)
-    return sum(map(len, drawn))
+    return judged + sum(map(len, drawn))

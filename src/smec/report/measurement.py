@@ -55,17 +55,34 @@ def measure(
     """
     sizes = sorted({dim for model in models.values() for dim in model.dims}, reverse=True)
     codecs = [name for model in models.values() for names in model.codecs.values() for name in names]
-    for model in models.values():
-        check_width(model, dataset)
     # Drawn once for all rivals and codecs: from a large corpus that takes longer than what follows.
     vectors = sampled(dataset.corpus.vectors, seed)
+    encoders = stored_models(models, dataset, vectors, seed)
+    for name, label in RIVALS.items():
+        encoders += _stored(fit_baseline(name, dataset, sizes), label, codecs, sizes, vectors, seed)
+    return evaluate(dataset, encoders, split=split, seed=seed, progress=progress)
+
+
+def stored_models(
+    models: Mapping[str, Compressor], dataset: Dataset, vectors: FloatArray, seed: int = 0
+) -> list[Encoder]:
+    """Return the models under each of their codecs; ConfigError where one is for another width."""
+    for model in models.values():
+        check_width(model, dataset)
     encoders: list[Encoder] = []
     for label, model in models.items():
         own = [name for names in model.codecs.values() for name in names]
         encoders += _stored(model, label, own, model.dims, vectors, seed)
-    for name, label in RIVALS.items():
-        encoders += _stored(fit_baseline(name, dataset, sizes), label, codecs, sizes, vectors, seed)
-    return evaluate(dataset, encoders, split=split, seed=seed, progress=progress)
+    return encoders
+
+
+def count_searches(models: Mapping[str, Compressor]) -> int:
+    """Count the searches of `measure`, with that by the full vectors; of a tiny corpus there are fewer."""
+    sizes = {dim for model in models.values() for dim in model.dims}
+    codecs = {name for model in models.values() for names in model.codecs.values() for name in names}
+    own = sum(len(set(names)) for model in models.values() for names in model.codecs.values())
+    of_rivals = sum(packs(name, dim) for name in codecs for dim in sizes)
+    return 1 + own + len(RIVALS) * of_rivals
 
 
 def _stored(

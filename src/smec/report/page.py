@@ -75,15 +75,21 @@ def write_report(
     OutputError
         The file exists and ``force`` is not set, or the disk refuses.
     """
-    check_free(Path(path), force=force)
-    jinja2 = _jinja2()
-    _check_names(models)
+    jinja2 = check_report(path, models, force=force)
     evaluation = measure(models, dataset, split=split, seed=seed, progress=progress)
     answers = [answer(label, model, evaluation, seed) for label, model in models.items()]
     page = _render(jinja2, _contents(models, dataset, evaluation, answers, split))
     with replacing(Path(path), force=force) as part:
         part.write_text(page, encoding="utf-8", errors="replace")
     return answers
+
+
+def check_report(path: str | Path, models: Mapping[str, Compressor], *, force: bool) -> ModuleType:
+    """Raise what `write_report` raises before it measures; return the library of its templates."""
+    check_free(Path(path), force=force)
+    jinja2 = _jinja2()
+    _check_names(models)
+    return jinja2
 
 
 def _jinja2() -> ModuleType:

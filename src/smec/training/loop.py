@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from torch import Tensor
 from smec.config import OptimiserConfig, ValidationConfig
 from smec.errors import DataError
 from smec.training.processes import ALONE, Processes
+
+Unit = Literal["begins", "starts", "checks", "steps"]
 
 WARM_UP = 20
 """Steps over which the learning rate rises."""
@@ -33,6 +36,9 @@ class Progress:
     score: float | None
     """Of the last check."""
     metric: str
+    unit: Unit = "steps"
+    """What was done since the call before: a step, a check, what precedes the first check of a stage, or
+    what precedes the stage. `smec.train` calls its caller back after steps alone."""
 
 
 @dataclass
@@ -121,6 +127,11 @@ def optimise(
         state.loss = loss.item()
         _average(state, leaves, optimiser.averaging)
         on_step(state)
+
+
+def load_optimiser() -> None:
+    """Load what torch imports when the first optimiser is made: seconds that belong to no stage."""
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
 
 
 def _average(state: LoopState, leaves: Mapping[str, Tensor], decay: float) -> None:

@@ -113,8 +113,8 @@ class HeldOut:
     ) -> NDArray[np.float64]:
         """`scores` of leading columns, of shape (sizes, queries).
 
-        ``sizes`` has the codec of each size, and ``scales`` factors of its columns, where it has any. Without a
-        matrix the columns are those of the originals.
+        ``sizes`` has the codec of each size, and ``scales`` factors of its columns, where it has any. Without
+        a matrix the columns are those of the originals.
         """
         added = np.float32(0) if bias is None else bias
         whole = any(sizes.values())  # a codec is calibrated on all documents

@@ -19,6 +19,8 @@ from smec.vectors import Float32Array, normalise
 
 WIDTH = 768
 TEXTS = 1000
+PART = 1 << 18
+"""Bytes that the client hands to the system together."""
 
 
 def table() -> Float32Array:
@@ -74,7 +76,14 @@ class Connection:
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        self._writer.writelines([head.encode(), body])
+        if len(body) <= PART:
+            self._writer.writelines([head.encode(), body])
+        else:  # handed over whole, a body is copied twice before the system gets it
+            self._writer.write(head.encode())
+            view = memoryview(body)
+            for start in range(0, len(body), PART):
+                self._writer.write(view[start : start + PART])
+                await self._writer.drain()
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)
         answer = await self._reader.readexactly(int(headers["content-length"]))

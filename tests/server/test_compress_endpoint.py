@@ -73,6 +73,17 @@ def test_arrow_without_rows_is_arrow_without_rows(http: httpx.Client, url: str) 
     assert pa.ipc.open_stream(answer.content).read_all().num_rows == 0
 
 
+def test_arrow_that_does_not_say_its_length_beforehand(http: httpx.Client, url: str) -> None:
+    body = arrow(rows(8))
+    parts = (body[start : start + 1000] for start in range(0, len(body), 1000))
+    headers = {"Content-Type": ARROW}
+    answer = http.post(f"{url}/compress?model={NAME}&dimensions=48", content=parts, headers=headers)
+    assert answer.content == sent_arrow(http, url, body).content
+    table = pa.ipc.open_stream(answer.content).read_all()
+    found = np.stack(table["vector"].to_numpy())
+    np.testing.assert_allclose(found, compressor().encode(rows(8), 48), atol=1e-6)
+
+
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
 def test_compressed_arrow_is_refused_before_it_is_unpacked(
     http: httpx.Client, url: str, compression: str

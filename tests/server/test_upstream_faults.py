@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from server.proxies import NAME, expected, proxy
-from server.recorded_upstream import RecordedUpstream, texts
+from server.recorded_upstream import RecordedUpstream, texts, tokens_of
 
 IMPATIENT = {"upstream": {"seconds": 0.5, "retries": 2}, "limits": {"request_seconds": 5}}
 
@@ -87,6 +88,31 @@ def test_what_lasts_is_an_error_of_its_own(
     assert (answer.status_code, error["code"]) == (status, code)
     assert len(upstream.asked) - before == tries
     check(asked(http, patient, given), given)  # and it is over when the fault is
+
+
+def test_a_request_of_more_than_a_megabyte_is_sent_whole(
+    upstream: RecordedUpstream, tmp_path: Path, http: httpx.Client
+) -> None:
+    given = texts()[:20] * 350
+    tokens = [tokens_of(text) for text in given]
+    assert len(json.dumps(tokens, separators=(",", ":"))) > 1 << 20
+    with proxy(upstream, tmp_path / "model", limits={"inputs": len(given)}) as (url, _):
+        upstream.faults = ["500"]  # and sent again
+        answer = http.post(f"{url}/v1/embeddings", json={"model": NAME, "input": tokens})
+    check(answer, given)
+    assert upstream.asked[-1]["input"] == tokens
+
+
+def test_no_proxy_of_the_environment_is_asked(
+    upstream: RecordedUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with (
+        proxy(upstream, tmp_path / "model") as (url, _),
+        httpx.Client(timeout=20, trust_env=False) as client,
+    ):
+        check(asked(client, url, texts()[:2]), texts()[:2])
 
 
 def test_a_wrong_width_says_both_widths(patient: str, upstream: RecordedUpstream, http: httpx.Client) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+import numpy as np
 from starlette.requests import ClientDisconnect, Request
 
 from smec.server.metrics import Metrics
@@ -14,6 +16,8 @@ from smec.server.settings import LimitSettings
 from smec.server.time_limits import time_limit
 
 RETRY_SECONDS = 1.0
+
+Body = TypeVar("Body", bytearray, memoryview)
 
 
 class Admission:
@@ -78,9 +82,22 @@ class Admission:
         Refusal
             413 when it is longer, 408 when it does not arrive in time, 400 when the client goes away.
         """
+        body: bytearray = await self._in_time(_received(request, most))
+        return body
+
+    async def bulk_body(self, request: Request, most: int) -> memoryview:
+        """`body` for many bytes, in memory of numpy's.
+
+        numpy asks for huge pages, where a bytearray meets a page fault every 4 kB: of 50 MB they take three
+        quarters of the time.
+        """
+        body: memoryview = await self._in_time(_gathered(request, most))
+        return body
+
+    async def _in_time(self, receiving: Awaitable[Body]) -> Body:
         try:
             async with time_limit(self._limits.body_seconds):
-                return await _received(request, most)
+                return await receiving
         except asyncio.TimeoutError:
             message = f"the body did not arrive within {self._limits.body_seconds:g} s"
             raise Refusal(408, message, code="body_timeout") from None
@@ -96,6 +113,17 @@ def _announced(request: Request, most: int) -> int:
     if size > most:
         raise _too_long(most)
     return size
+
+
+async def _gathered(request: Request, most: int) -> memoryview:
+    body, size = np.empty(most, dtype=np.uint8).data, 0
+    async for part in request.stream():
+        end = size + len(part)
+        if end > most:
+            raise _too_long(most)
+        body[size:end] = part
+        size = end
+    return body[:size]
 
 
 async def _received(request: Request, most: int) -> bytearray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -162,6 +163,7 @@ class _LocalOnly:
         await self._app(scope, receive, send)
 
 
+@lru_cache(maxsize=64)
 def is_local(host: str) -> bool:
     """Whether a ``Host`` header names this machine, with any port."""
     name = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(:\d*)?", host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -165,6 +166,8 @@ def serve(settings: ServerSettings) -> None:
     with listening(settings) as listener:
         address = "{}:{}".format(*listener.getsockname())
         logger.info("listening on %s://%s", "http" if settings.tls is None else "https", address)
+        gc.collect()
+        gc.freeze()  # what is here now stays: a collection that looks at it would hold requests up
         server.run(sockets=[listener])
 
 

@@ -108,9 +108,10 @@ class Service:
         kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         bulk = kind == ARROW
         with self._admission.place(request, limits.bulk_bytes if bulk else limits.body_bytes) as most:
-            body = await self._admission.body(request, most)
             try:
-                return await (self._arrow if bulk else self._rows)(request, caller, body)
+                if bulk:
+                    return await self._arrow(request, caller, await self._admission.bulk_body(request, most))
+                return await self._rows(request, caller, await self._admission.body(request, most))
             except DataError as error:
                 raise Refusal(400, str(error), code="invalid_value", param="vectors") from error
 
@@ -130,7 +131,7 @@ class Service:
         queries, rows = model.for_queries(wanted.input_type, dim), wanted.matrix(compressor.input_dim)
         return _Given(model, compressor, dim, queries, wanted.encoding_format, rows)
 
-    async def _arrow(self, request: Request, caller: Caller, body: bytearray) -> Response:
+    async def _arrow(self, request: Request, caller: Caller, body: memoryview) -> Response:
         model = self._model(request, request.query_params.get("model", ""))
         dim, compressor = model.dim(_whole(request.query_params.get("dimensions"))), model.compressor
         queries = model.for_queries(_side(request.query_params.get(INPUT_TYPE)), dim)
@@ -178,6 +179,7 @@ class Service:
 
     def counted(self, endpoint: str, handler: Handler) -> Handler:
         """``handler`` with its errors as answers, and all answers counted."""
+        seconds = self.metrics.seconds.labels(endpoint)
 
         async def answer(request: Request) -> Response:
             began = time.perf_counter()
@@ -202,7 +204,7 @@ class Service:
                 response = Refusal(500, message, kind="server_error", code="internal").response()
             model, caller = (getattr(request.state, name, "") for name in ("model", "caller"))
             self.metrics.requests.labels(endpoint, model, caller, response.status_code).inc()
-            self.metrics.seconds.labels(endpoint).observe(time.perf_counter() - began)
+            seconds.observe(time.perf_counter() - began)
             return response
 
         return answer

@@ -79,7 +79,7 @@ def compress_response(vectors: Float32Array, model: str, encoding: Encoding | No
     return to_json(document)
 
 
-def compress_arrow(body: bytes | bytearray, compressor: Compressor, dim: int, queries: bool) -> pa.Buffer:
+def compress_arrow(body: bytes | memoryview, compressor: Compressor, dim: int, queries: bool) -> pa.Buffer:
     """An Arrow stream with small vectors in place of those in its column ``vector``; the rest stays.
 
     `arrow_rows` must have accepted it.
@@ -120,7 +120,7 @@ def _smaller(
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def arrow_rows(body: bytes | bytearray) -> int:
+def arrow_rows(body: bytes | memoryview) -> int:
     """How many rows an Arrow stream says it has; none of its buffers is read.
 
     Raises

@@ -138,6 +138,10 @@ class Validation(_Record):
     """Steps after which it scored best."""
     mixture: float = 1.0
     """Share of the learned change that scored best: below 1 the map lies between its start and that step."""
+    axes: int | None = None
+    """Leading principal axes in which it was trained; None: in all coordinates, and in older artefacts."""
+    axes_agreement: float | None = None
+    """Share of the ten nearest neighbours that these axes keep."""
     folds: int = 1
     unused: int = 0
     """Queries that no fold fitted or held out, in the mean over the folds rounded up, as all their documents

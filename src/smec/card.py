@@ -201,14 +201,15 @@ def best_other(of: SizeMetrics | GroupMetrics, digits: int = 4) -> str:
 
 def remarks(validation: Validation) -> list[str]:
     """Sentences on the cost of the split, on what could not be measured, and on maps that lose neighbours."""
-    if validation.metric == "overlap@10" and validation.asked is not None:
-        fewer = any(size.method == "smec" and size.smec < size.pca for size in validation.sizes)
-        return [FEWER_NEIGHBOURS] if fewer else []
-    if validation.metric != "ndcg@10" or validation.corpus is None:
-        return []
     first = validation.sizes[0]
     added = first.metric is not None  # by `extend`, which compares nothing
-    said = [] if validation.candidate is None or added else [_chosen(validation)]
+    said = [] if validation.axes is None or added else [_trained_in(validation)]
+    if validation.metric == "overlap@10" and validation.asked is not None:
+        fewer = any(size.method == "smec" and size.smec < size.pca for size in validation.sizes)
+        return [*said, FEWER_NEIGHBOURS] if fewer else said
+    if validation.metric != "ndcg@10" or validation.corpus is None:
+        return []
+    said += [] if validation.candidate is None or added else [_chosen(validation)]
     if validation.corpus == "fixed" and first.new is not None:
         said.append(
             "The corpus was declared fixed: queries held out one by one decided. For documents that nobody "
@@ -243,6 +244,15 @@ def _below_pca(validation: Validation, size: SizeMetrics) -> bool:
     """Whether a map ships for the neighbours that it keeps, below PCA's mean on the queries that decide."""
     decides = size.new if validation.corpus == "growing" and size.new is not None else size
     return size.agreement is not None and size.method == "smec" and decides.smec < decides.pca
+
+
+def _trained_in(validation: Validation) -> str:
+    said = (
+        f"Trained in the {validation.axes} leading principal axes, which keep "
+        f"{validation.axes_agreement:.0%} of the ten nearest neighbours."
+    )
+    wider = [str(size.dim) for size in validation.sizes if size.dim > (validation.axes or 0)]
+    return f"{said} Untrained axes complete {', '.join(wider)} dims." if wider else said
 
 
 def _chosen(validation: Validation) -> str:

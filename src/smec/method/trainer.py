@@ -305,6 +305,8 @@ def _ship(
             "candidate": trained.name,
             "step": trained.step,
             "mixture": trained.mixture,
+            "axes": None if run.kept is None else run.kept.rank,
+            "axes_agreement": None if run.kept is None else run.kept.agreement,
             "folds": len(run.folds),
             "unused": -(-sum(fold.unused for fold in run.folds) // len(run.folds)),
             "removed": -(-sum(fold.removed for fold in run.folds) // len(run.folds)),

@@ -20,6 +20,10 @@ from smec.errors import SmecError
 
 SLOWER = 2.5
 """Time of a training over that of its largest products alone; found on scifact-mpnet and manuals-ada002."""
+KEPT = 256
+"""Axes that a training keeps, about."""
+CHECKED = 8192
+"""Documents that its checks search, about."""
 SCORED = 1.5e-3
 """Seconds in which the results of a query are scored, 1,000 documents deep."""
 SORTED = 3e-9
@@ -135,18 +139,21 @@ def _operations(rows: int, width: int, queries: int, config: TrainConfig) -> flo
     rows = min(rows, config.pool)
     widest = max(config.dims or [width // 2])
     held_out = min(config.validation.most, max(4, round(config.validation.share * (queries or rows))))
+    reduced = config.start != "identity" and config.layers == "nested"
+    axes = min(KEPT, width) if reduced else width
+    trained = min(widest, axes)
     # Sizes together have about twice the columns of the largest.
-    check = 4.0 * rows * widest * (width + held_out)
+    whole = 4.0 * rows * widest * (width + held_out)
+    check = 4.0 * (min(rows, CHECKED) if reduced else rows) * trained * (axes + held_out)
     steps = checks = 0.0
     for one in _candidates(config, folds):
         options = one.optimiser
-        count = folds * max(
-            options.steps, math.ceil(options.passes * (queries or min(rows, 10_000)) / options.batch)
-        )
+        passes = math.ceil(options.passes * (queries or min(rows, 10_000)) / options.batch)
+        count = folds * max(options.steps, passes)
         documents = min(rows, options.batch * (1 + options.hard_negatives) + options.negatives)
-        steps += count * documents * (6.0 * widest * max(widest, width // 2) + 4.0 * options.batch * width)
+        steps += count * documents * (6.0 * trained * axes + 4.0 * options.batch * axes)
         checks += count / one.validation.every + folds * (1 + len(one.validation.mixtures))
-    return steps + check * (checks + (26 * folds if queries else 4))
+    return steps + check * checks + whole * (27 * folds if queries else 5)
 
 
 def _candidates(config: TrainConfig, folds: int) -> list[TrainConfig]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from statistics import median
 
 from smec.training.work import Kind
 
@@ -35,7 +36,7 @@ class TimeLeft:
             return _mean(self._taken[kind])
         similar = [_mean(taken) for other, taken in self._taken.items() if other.unit == kind.unit]
         if similar:
-            return sum(similar) / len(similar)
+            return median(similar)
         return self._guesses.get(kind.unit)
 
     def seconds(self, work: Mapping[Kind, float]) -> float | None:

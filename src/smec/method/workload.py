@@ -241,9 +241,7 @@ class Reporter:
 
     def ended(self, number: int) -> None:
         """Say that a round is over, with the mixtures at its end."""
-        if self.load.mixtures[number]:
-            left = self.load.left(number + 1, 0) if number + 1 < len(self.load.rounds) else self._final
-            self._say(MIXED, self.load.mixtures[number], left)
+        self._say(MIXED, self.load.mixtures[number], self.load.left(number + 1, 0))
 
     def finished(self, kind: Kind) -> None:
         """Say that a part of what follows the stages is done."""

@@ -98,7 +98,7 @@ class _Sizes:
         self._pool = fold.pool
         self._held_out = fold.held_out
         self._linear = linear
-        self._small = [self._encoded(one) for one in linear]
+        self._small = self._encoded()
         self.asked: list[IntArray] = [
             np.searchsorted(fold.pool.rows, sorted(row for row, grade in grades.items() if grade > 0))
             for grades in held_out.grades
@@ -135,10 +135,13 @@ class _Sizes:
                 scores[weight].append(self._held_out.scores_of(with_feedback, asked, queries))
         return {weight: np.mean(of, axis=0) for weight, of in scores.items()}
 
-    def _encoded(self, one: Linear) -> tuple[Float32Array, Float32Array]:
-        """Documents and held-out queries of one size."""
-        bias = np.float32(0) if one.bias is None else one.bias
-        return (
-            normalise(self._held_out.documents @ one.matrix + bias),
-            normalise(self._held_out.queries @ one.asking + bias),
-        )
+    def _encoded(self) -> list[tuple[Float32Array, Float32Array]]:
+        """Documents and held-out queries of every size; columns of one matrix take one product."""
+        found, known, wide = [], None, self._held_out.documents
+        for one in self._linear:
+            if known is None or not np.may_share_memory(known, one.matrix):
+                known, wide = one.matrix, self._held_out.product(one.matrix, one.bias)
+            bias = np.float32(0) if one.bias is None else one.bias
+            documents = normalise(wide[:, : one.matrix.shape[1]])
+            found.append((documents, normalise(self._held_out.queries @ one.asking + bias)))
+        return found

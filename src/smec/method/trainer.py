@@ -23,7 +23,7 @@ from smec.method.baselines import baselines
 from smec.method.candidates import Trained, candidate_configs, train_candidates
 from smec.method.choice import Coded, choose, combinations
 from smec.method.feedback_weight import choose_weight as choose_feedback
-from smec.method.fold_scores import measure_agreement, measure_folds
+from smec.method.fold_scores import measure_both, measure_folds
 from smec.method.folds import Fold, Start, average, check_judgements, draw_folds, teaches_unjudged
 from smec.method.gate import Measured, judge
 from smec.method.kept_axes import KeptAxes, keep_axes
@@ -283,14 +283,14 @@ def _ship(
 ) -> Compressor:
     """Decide what every size ships, and make the compressor."""
     config, start = run.config, run.start
-    measured = measure_folds(run.dataset, start, run.folds, trained.checks, config.codec)
     candidates = start.candidates(average(trained.checks))
     held_out = run.folds[0].held_out
-    agreement = None
+    measured, agreement = None, None
+    parts = run.dataset, start, run.folds, trained.checks, config.codec
     if config.supervised and (trained.name == UNLABELLED or trained.config.start == "unlabelled"):
-        agreement = measure_agreement(run.dataset, start, run.folds, trained.checks, config.codec)
+        measured, agreement = measure_both(*parts)
     judged = judge(
-        measured,
+        measured or measure_folds(*parts),
         held_out.metric,
         enabled=gate,
         corpus=config.corpus,

@@ -110,28 +110,39 @@ class HeldOut:
         bias: Float32Array | None = None,
         query: FloatArray | None = None,
         scales: Mapping[int, NDArray[np.float64]] | None = None,
+        wide: FloatArray | None = None,
     ) -> NDArray[np.float64]:
         """`scores` of leading columns, of shape (sizes, queries).
 
         ``sizes`` has the codec of each size, and ``scales`` factors of its columns, where it has any. Without
-        a matrix the columns are those of the originals.
+        a matrix the columns are those of the originals. ``wide`` is what `product` returns, if it is known.
         """
-        added = np.float32(0) if bias is None else bias
-        whole = any(sizes.values())  # a codec is calibrated on all documents
-        wide: FloatArray = self.documents if whole else self.documents[self._mine]
+        wide = self.product(matrix, bias) if wide is None else wide
         asked: FloatArray = self.queries
         if matrix is not None:
-            wide, asked = wide @ matrix + added, asked @ (matrix if query is None else query) + added
+            asked = asked @ (matrix if query is None else query) + (np.float32(0) if bias is None else bias)
         found = []
         for size, codec in sizes.items():
             scale = (scales or {}).get(size, np.ones(size)).astype(np.float32)
-            documents = normalise(wide[:, :size] * scale)
+            # A codec is calibrated on all documents.
+            documents = normalise((wide if codec else wide[self._mine])[:, :size] * scale)
             if codec is not None:
                 stored = fit_codec(codec, documents)
-                documents = stored.decode(stored.encode(documents))
-            mine = documents[self._mine] if whole else documents
-            found.append(self._scores(mine, normalise(asked[:, :size] * scale)))
+                documents = stored.decode(stored.encode(documents))[self._mine]
+            found.append(self._scores(documents, normalise(asked[:, :size] * scale)))
         return np.stack(found)
+
+    def product(self, matrix: FloatArray | None, bias: Float32Array | None = None) -> FloatArray:
+        """Documents times a matrix of shape (D, d), and a bias; without a matrix the documents."""
+        if matrix is None:
+            return self.documents
+        return self.documents @ matrix + (np.float32(0) if bias is None else bias)
+
+    def part(self, places: slice) -> HeldOut:
+        """Some of the queries without judgements."""
+        found = copy(self)
+        found.queries, found._own, found._full = self.queries[places], self._own[places], self._full[places]
+        return found
 
     def scores_of(
         self, documents: Float32Array, queries: Float32Array, of: IntArray | None = None

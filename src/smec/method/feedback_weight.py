@@ -129,10 +129,11 @@ class _Sizes:
         for one, (small, asked) in zip(self._linear, self._small, strict=True):
             bias = np.float32(0) if one.bias is None else one.bias
             scores[0.0].append(self._held_out.scores_of(small, asked, queries))
-            with_feedback = small.copy()
+            before = small[rows]
             for weight, vectors in moved.items():
-                with_feedback[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)
-                scores[weight].append(self._held_out.scores_of(with_feedback, asked, queries))
+                small[rows] = normalise(vectors.astype(np.float32) @ one.matrix + bias)
+                scores[weight].append(self._held_out.scores_of(small, asked, queries))
+            small[rows] = before
         return {weight: np.mean(of, axis=0) for weight, of in scores.items()}
 
     def _encoded(self) -> list[tuple[Float32Array, Float32Array]]:

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_writers import WRITERS, beir, npy, npz, parquet, parquet_shards, table
+from typer.testing import CliRunner
 
+from smec.cli.main import app
 from smec.data import Dataset, Embeddings
 from smec.data.columns import vector_matrix
 from smec.data.readers import read_vectors
@@ -271,3 +273,12 @@ def test_rows_that_float32_cannot_hold_are_named(scale: float, said: str) -> Non
     rows[3] *= scale
     with pytest.raises(DataError, match=rf"row 3.*{said}"):
         Dataset(rows)
+
+
+def test_vectors_that_are_too_wide_are_refused_before_their_moments_take_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "corpus.npy", np.ones((5, 16_385), dtype=np.float32))
+    (tmp_path / "corpus.ids.txt").write_text("".join(f"d{row}\n" for row in range(5)))
+    result = CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "out"), "--unsupervised"])
+    assert result.exit_code == 2
+    assert "vectors of 16,385 dims are too wide: 16,384 is the most" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from smec.data import Dataset, Embeddings
 from smec.data import parquet as parquet_reader
-from smec.data.moments import MANY_ROWS, Moments, moments_of
+from smec.data.moments import MANY_PRODUCTS, Moments, moments_of
 from smec.data.readers import read_vectors, streamed
 from smec.data.sample import drawn_rows, open_sample, sampled
 from smec.errors import DataError, OutputError
@@ -151,7 +151,8 @@ def test_float32_products_lose_nothing_that_the_axes_of_many_rows_could_show() -
     rows: FloatArray = ((rng.standard_normal((20_000, 64)) * np.logspace(0, -4.5, 64)) @ rotation).astype(
         np.float32
     )
-    quick, exact = Moments(64, MANY_ROWS + 1), Moments(64, MANY_ROWS)
+    many = int(MANY_PRODUCTS / 64**2)
+    quick, exact = Moments(64, many + 1), Moments(64, many)
     for moments in (quick, exact):
         moments.add(rows)
     assert quick.rows == exact.rows == 20_000

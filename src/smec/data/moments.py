@@ -7,12 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from smec.errors import DataError
 from smec.vectors import FloatArray, normalise, row_blocks, vector_blocks
 
 OnRows = Callable[[int, int], None]
 
-MANY_ROWS = 100_000
-"""Rows of a corpus from which products are summed in float32 first, which halves the cost of reading it."""
+MANY_PRODUCTS = 60e9
+"""Products of a corpus, rows x D x D, from which float32 sums them first, which halves their cost."""
+
+MOST_DIMS = 16_384
+"""Widest vectors whose moments are summed."""
 
 PRODUCT_ROWS = 1024
 """Rows whose products are summed so: few enough that rounding, which averages out, stays near 1e-9."""
@@ -28,13 +32,23 @@ class Moments:
     dim : int
         D.
     of : int
-        Rows of the whole corpus: of more than `MANY_ROWS`, float64 adds up float32 sums of `PRODUCT_ROWS`
+        Rows of the whole corpus: of more than `MANY_PRODUCTS`, float64 adds up float32 sums of `PRODUCT_ROWS`
         rows.
+
+    Raises
+    ------
+    DataError
+        D is above `MOST_DIMS`.
     """
 
     def __init__(self, dim: int, of: int = 0) -> None:
+        if dim > MOST_DIMS:
+            raise DataError(
+                f"vectors of {dim:,} dims are too wide: {MOST_DIMS:,} is the most, whose moments take "
+                f"{8 * MOST_DIMS**2 / 1e9:.0f} GB of memory; keep leading dims, or project them first"
+            )
         self.rows = 0
-        self._many = of > MANY_ROWS
+        self._many = of * dim**2 > MANY_PRODUCTS
         self._sum = np.zeros(dim)
         self._products = np.zeros((dim, dim))
 

@@ -9,7 +9,7 @@ GENERAL: dict[str, Any] = {
     "turned": False,
     "coordinates": "rotated",
     "memory": {"loss": "none"},
-    "optimiser": {"steps": 120, "passes": 2.0, "negatives": 256, "hard_negatives": 4},
+    "optimiser": {"steps": 120, "passes": 2.0, "negatives": 512, "hard_negatives": 8},
     "validation": {"every": 20, "mixtures": (0.25, 0.5, 0.75)},
 }
 """One nested matrix, all sizes at once, few steps: what it learns holds for documents that nobody judged."""

@@ -21,6 +21,9 @@ from smec.vectors import Float32Array, IntArray, normalise
 AGREEMENT = 0.9
 """Share of the ten nearest neighbours of the originals that the kept axes have to keep."""
 
+AGREEMENT_ALONE = 0.95
+"""The same without labels, where no score of held-out queries is looked at."""
+
 LOSS = 0.01
 """Score of held-out queries that the kept axes may lose."""
 
@@ -108,9 +111,9 @@ class KeptAxes:
 def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     """Keep as few leading axes as preserve what is searched for.
 
-    They keep `AGREEMENT` of the ten nearest neighbours of queries, or of documents where there are no
-    queries; and the score of held-out judged queries is not surely more than `LOSS` below that of the
-    originals.
+    They keep `AGREEMENT` of the ten nearest neighbours of queries, and the score of held-out judged queries
+    is not surely more than `LOSS` below that of the originals. Without labels they keep `AGREEMENT_ALONE` of
+    the neighbours, of documents where there are no queries.
 
     Parameters
     ----------
@@ -121,7 +124,8 @@ def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     ranks = [*range(STEP, most, STEP), most]
     axes = start.axes[:, :most].astype(np.float32)
     sample = _Sample(folds[0], axes)
-    enough = bisect_left(ranks, AGREEMENT, hi=len(ranks) - 1, key=sample.agreement)
+    least = AGREEMENT if folds[0].pool.held_out is not None else AGREEMENT_ALONE
+    enough = bisect_left(ranks, least, hi=len(ranks) - 1, key=sample.agreement)
     first = start.execution.processes.of_first(enough)  # its rounding could differ from theirs
     judged = [fold.held_out.among(_checked(fold)) for fold in folds if fold.pool.held_out is not None]
     full = [held_out.full() for held_out in judged]

@@ -104,7 +104,7 @@ def test_one_document_for_all_queries_ships_what_needs_no_labels_and_says_why() 
         assert size.agreement is not None
         assert (size.method == "smec") == (size.agreement.pca < KEPT["queries"])
     said = "Not measured: new documents. Every held-out query asks for documents judged in training."
-    chosen, *others = remarks(validation)
+    _, chosen, *others = remarks(validation)
     assert chosen == f"Held-out queries chose candidate 'unlabelled', step {validation.step}."
     assert said in others
     assert said in model_card(compressor.manifest)
@@ -124,7 +124,7 @@ def test_documents_that_one_query_each_asks_for_are_all_new() -> None:
     compressor = train(around_a_mean(), config=quick(optimiser={"steps": 5}))
     validation = validation_of(compressor)
     assert all(size.seen is None and size.new is not None for size in validation.sizes)
-    chosen, *others = remarks(validation)
+    _, chosen, *others = remarks(validation)
     assert chosen.startswith(f"Held-out queries chose candidate {validation.candidate!r}, step ")
     said = "Not measured: documents judged in training. No query shares all its documents with others."
     assert said in others

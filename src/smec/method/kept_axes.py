@@ -15,6 +15,7 @@ from smec.evaluation.neighbours import neighbour_overlap
 from smec.method.axes import energy, tempering_scale
 from smec.method.folds import Check, Fold, Start
 from smec.method.gate import LEVEL, Linear, Scores, significant
+from smec.method.stages import MANY
 from smec.training.pool import Pool
 from smec.vectors import Float32Array, IntArray, normalise
 
@@ -26,6 +27,9 @@ AGREEMENT_ALONE = 0.95
 
 LOSS = 0.01
 """Score of held-out queries that the kept axes may lose."""
+
+AGREEMENT_MANY = 0.98
+"""The same from `MANY` queries to fit: so many labels learn from weak axes, too."""
 
 STEP = 16
 """Axes between two ranks that are tried."""
@@ -112,8 +116,9 @@ def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     """Keep as few leading axes as preserve what is searched for.
 
     They keep `AGREEMENT` of the ten nearest neighbours of queries, and the score of held-out judged queries
-    is not surely more than `LOSS` below that of the originals. Without labels they keep `AGREEMENT_ALONE` of
-    the neighbours, of documents where there are no queries.
+    is not surely more than `LOSS` below that of the originals. From `MANY` queries on they keep
+    `AGREEMENT_MANY` of the neighbours; without labels `AGREEMENT_ALONE`, of documents where there are no
+    queries.
 
     Parameters
     ----------
@@ -124,8 +129,7 @@ def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     ranks = [*range(STEP, most, STEP), most]
     axes = start.axes[:, :most].astype(np.float32)
     sample = _Sample(folds[0], axes)
-    least = AGREEMENT if folds[0].pool.held_out is not None else AGREEMENT_ALONE
-    enough = bisect_left(ranks, least, hi=len(ranks) - 1, key=sample.agreement)
+    enough = bisect_left(ranks, _least(folds[0].pool), hi=len(ranks) - 1, key=sample.agreement)
     first = start.execution.processes.of_first(enough)  # its rounding could differ from theirs
     judged = [fold.held_out.among(_checked(fold)) for fold in folds if fold.pool.held_out is not None]
     full = [held_out.full() for held_out in judged]
@@ -140,6 +144,13 @@ def trained_sizes(sizes: tuple[int, ...], rank: int) -> tuple[int, ...]:
     """Sizes that are trained in so many axes: those within, and in place of wider ones all axes."""
     within = tuple(size for size in sizes if size <= rank)
     return within if len(within) == len(sizes) or within[:1] == (rank,) else (rank, *within)
+
+
+def _least(pool: Pool) -> float:
+    """Share of neighbours that has to be kept."""
+    if pool.held_out is None:
+        return AGREEMENT_ALONE
+    return AGREEMENT_MANY if len(pool.queries) >= MANY else AGREEMENT
 
 
 def _lost(full: Sequence[Scores], kept: Sequence[Scores]) -> bool:

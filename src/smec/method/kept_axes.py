@@ -19,11 +19,8 @@ from smec.method.stages import MANY
 from smec.training.pool import Pool
 from smec.vectors import Float32Array, IntArray, normalise
 
-AGREEMENT = 0.9
+AGREEMENT = 0.95
 """Share of the ten nearest neighbours of the originals that the kept axes have to keep."""
-
-AGREEMENT_ALONE = 0.95
-"""The same without labels, where no score of held-out queries is looked at."""
 
 LOSS = 0.01
 """Score of held-out queries that the kept axes may lose."""
@@ -115,10 +112,9 @@ class KeptAxes:
 def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     """Keep as few leading axes as preserve what is searched for.
 
-    They keep `AGREEMENT` of the ten nearest neighbours of queries, and the score of held-out judged queries
-    is not surely more than `LOSS` below that of the originals. From `MANY` queries on they keep
-    `AGREEMENT_MANY` of the neighbours; without labels `AGREEMENT_ALONE`, of documents where there are no
-    queries.
+    They keep `AGREEMENT` of the ten nearest neighbours of queries, from `MANY` queries to fit on
+    `AGREEMENT_MANY`; of documents, where there are no queries. And the score of held-out judged queries is
+    not surely more than `LOSS` below that of the originals.
 
     Parameters
     ----------
@@ -148,8 +144,6 @@ def trained_sizes(sizes: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 def _least(pool: Pool) -> float:
     """Share of neighbours that has to be kept."""
-    if pool.held_out is None:
-        return AGREEMENT_ALONE
     return AGREEMENT_MANY if len(pool.queries) >= MANY else AGREEMENT
 
 

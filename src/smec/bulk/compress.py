@@ -173,7 +173,7 @@ class FileJob:
 
     @property
     def format(self) -> Format:
-        """What writes the output."""
+        """Format that writes the output."""
         return format_of(self.output.suffix)
 
     @property

@@ -1,4 +1,4 @@
-"""What ``--dry-run`` says: rows, bytes, memory and time of a run that does not take place."""
+"""Output of ``--dry-run``: rows, bytes, memory and time of a run that does not take place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STARTED = time.monotonic()
 
 @dataclass(frozen=True)
 class Ahead:
-    """What a run would take.
+    """Cost of a run, before it takes place.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ SOONEST = 5.0
 
 
 class Display(Protocol):
-    """What shows a run."""
+    """Something that shows a run: a bar, or lines."""
 
     def update(self, text: str, bar: str, left: float | None) -> None:
         """Take how far it is, for a line and for a bar, and the seconds that are left, if known."""

@@ -1,4 +1,4 @@
-"""What the searches of ``smec evaluate`` and ``smec report`` take, measured on a part of the dataset."""
+"""Cost of the searches of ``smec evaluate`` and ``smec report``, measured on a part of the dataset."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class KeptAxes:
         ]
 
     def lifted(self, check: Check, fold: Fold, config: TrainConfig) -> Check:
-        """What was trained on one of `folds`, as maps from the originals at all sizes.
+        """Make maps from the originals at all sizes of what was trained on one of `folds`.
 
         The scores are those among all documents of ``fold``, which is as it was before `folds`.
         """
@@ -112,8 +112,8 @@ class KeptAxes:
 def keep_axes(start: Start, folds: Sequence[Fold]) -> KeptAxes:
     """Keep as few leading axes as preserve what is searched for.
 
-    They keep `AGREEMENT` of the ten nearest neighbours of queries, from `MANY` queries to fit on
-    `AGREEMENT_MANY`; of documents, where there are no queries. And the score of held-out judged queries is
+    The axes keep `AGREEMENT` of the ten nearest neighbours of queries, or of documents where there are no
+    queries. From `MANY` queries to fit they keep `AGREEMENT_MANY`. The score of held-out judged queries is
     not surely more than `LOSS` below that of the originals.
 
     Parameters

@@ -37,7 +37,7 @@ class Progress:
     """Of the last check."""
     metric: str
     unit: Unit = "steps"
-    """What was done since the call before: a step, a check, what precedes the first check of a stage, or
+    """Work that was done since the call before: a step, a check, what precedes the first check of a stage, or
     what precedes the stage. `smec.train` calls its caller back after steps alone."""
 
 
